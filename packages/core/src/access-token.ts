@@ -1,0 +1,172 @@
+import { isJsonObject, type JsonObject, parseJsonObject, readNumber, readString, readStrings } from './json.ts'
+import { type Judge, strictJudge } from './judgement.ts'
+import { Refusal } from './refusal.ts'
+
+declare const verified: unique symbol
+
+/**
+ * What a verified access token says. Only {@link checkAccessTokenClaims} makes one, after the signature (or the issuer's
+ * introspection answer) was checked; handlers accept nothing less.
+ */
+export interface AccessToken {
+  readonly [verified]: true
+  readonly issuer: string
+  /** The user, or the client itself under client credentials. */
+  readonly subject: string
+  readonly clientId: string
+  readonly audience: readonly string[]
+  readonly scopes: readonly string[]
+  readonly jti: string
+  /** Epoch seconds. */
+  readonly issuedAt: number
+  /** Epoch seconds. */
+  readonly expiresAt: number
+  /** The grant it was issued under; absent for client credentials and foreign issuers. */
+  readonly grantId: string | undefined
+  /** All claims, for the application's own members. Frozen. */
+  readonly claims: JsonObject
+}
+
+/** What a resource server expects of a token. */
+export interface AccessTokenExpectation {
+  readonly issuer: string
+  /** The identifier of the resource, compared as bytes. */
+  readonly audience: string
+  /** How far the clocks of issuer and resource server may be apart, in seconds. */
+  readonly clockToleranceSeconds: number
+  /** The resource takes tokens of `typ: JWT`: then the claims must rule out an ID token. */
+  readonly allowUntyped: boolean
+}
+
+/** Reads the payload of a token as claims. Throws `token.malformed`. RFC 7519 §7.2 */
+export function parseClaims(payload: Uint8Array): JsonObject {
+  const claims = parseJsonObject(payload)
+  if (claims === undefined) {
+    throw new Refusal('token.malformed', {
+      check: 'claims',
+      expected: 'one JSON object in UTF-8 without repeated members',
+    })
+  }
+  return claims
+}
+
+const idTokenClaims = ['nonce', 'at_hash', 'c_hash']
+
+/**
+ * Checks the claims of a token whose signature is already verified, and reads them. Every check goes to the judge, so the same
+ * steps decide and explain. RFC 9068 §4, RFC 9068 §2.2
+ *
+ * @param now epoch seconds
+ */
+export function checkAccessTokenClaims(
+  claims: JsonObject,
+  expected: AccessTokenExpectation,
+  now: number,
+  judge: Judge = strictJudge,
+): AccessToken {
+  const tolerance = expected.clockToleranceSeconds
+  const issuer = readString(claims, 'iss')
+  judge('issuer', issuer === expected.issuer, 'token.issuer', expected.issuer, brief(issuer))
+
+  const audience = readStrings(claims, 'aud')
+  judge(
+    'audience',
+    audience?.includes(expected.audience) === true,
+    'token.audience',
+    expected.audience,
+    brief(audience?.join(' ')),
+  )
+
+  const expiresAt = readTime(claims, 'exp')
+  judge('expiry claim', expiresAt !== undefined, 'token.claim_invalid', 'exp in epoch seconds', typeof claims['exp'])
+  judge('expiry', expiresAt === undefined || now < expiresAt + tolerance, 'token.expired', now, expiresAt)
+
+  const issuedAt = readTime(claims, 'iat')
+  judge('issue time claim', issuedAt !== undefined, 'token.claim_invalid', 'iat in epoch seconds', typeof claims['iat'])
+  const earliest = Math.max(
+    issuedAt ?? 0,
+    claims['nbf'] === undefined ? 0 : (readTime(claims, 'nbf') ?? Number.POSITIVE_INFINITY),
+  )
+  judge('issue time', earliest <= now + tolerance, 'token.issued_in_future', now, earliest)
+
+  const subject = readIdentifier(claims, 'sub')
+  const clientId = readIdentifier(claims, 'client_id')
+  const jti = readIdentifier(claims, 'jti')
+  judge('subject', subject !== undefined, 'token.claim_invalid', 'sub', undefined)
+  judge('client', clientId !== undefined, 'token.claim_invalid', 'client_id', undefined)
+  judge('token id', jti !== undefined, 'token.claim_invalid', 'jti', undefined)
+
+  if (expected.allowUntyped) {
+    const foreign = idTokenClaims.find((name) => claims[name] !== undefined)
+    judge('not an ID token', foreign === undefined, 'token.type', 'no nonce, at_hash or c_hash', foreign)
+  }
+  // A token bound to a key that arrives without proof of it may be a stolen one (RFC 9449 §7.1, RFC 8705 §3).
+  judge(
+    'sender constraint',
+    claims['cnf'] === undefined,
+    'token.sender_constrained',
+    'no cnf',
+    claims['cnf'] === undefined ? undefined : 'cnf',
+  )
+
+  const scopes = readScopes(claims)
+  judge('scope claim', scopes !== undefined, 'token.claim_invalid', 'scope as text', typeof claims['scope'])
+  const token = {
+    issuer: issuer ?? '',
+    subject: subject ?? '',
+    clientId: clientId ?? '',
+    audience: audience ?? [],
+    scopes: scopes ?? [],
+    jti: jti ?? '',
+    issuedAt: issuedAt ?? 0,
+    expiresAt: expiresAt ?? 0,
+    grantId: readString(claims, 'grant_id'),
+    claims,
+  }
+  return token as unknown as AccessToken
+}
+
+const identifierLimit = 512
+
+function readIdentifier(claims: JsonObject, name: string): string | undefined {
+  const value = readString(claims, name)
+  return value !== undefined && value.length > 0 && value.length <= identifierLimit ? value : undefined
+}
+
+/** Epoch seconds within the years 1970 to 9999; NumericDate may have a fraction (RFC 7519 §2). */
+function readTime(claims: JsonObject, name: string): number | undefined {
+  const value = readNumber(claims, name)
+  return value !== undefined && value >= 0 && value < 253_402_300_800 ? value : undefined
+}
+
+const none: readonly string[] = []
+
+/** `scope` as RFC 8693 §4.2 has it; `scp` is what two large issuers send instead. */
+function readScopes(claims: JsonObject): readonly string[] | undefined {
+  const scope = claims['scope']
+  if (typeof scope === 'string') return scope === '' ? none : scope.split(' ')
+  if (scope !== undefined) return undefined
+  return claims['scp'] === undefined ? none : readStrings(claims, 'scp')
+}
+
+/** Freezes claims all the way down: cached tokens are shared between requests. */
+export function freezeClaims(claims: JsonObject): JsonObject {
+  for (const value of Object.values(claims)) {
+    if (isJsonObject(value)) freezeClaims(value)
+    else if (Array.isArray(value)) freezeList(value)
+  }
+  return Object.freeze(claims)
+}
+
+function freezeList(values: readonly unknown[]): void {
+  for (const value of values) {
+    if (isJsonObject(value)) freezeClaims(value)
+    else if (Array.isArray(value)) freezeList(value)
+  }
+  Object.freeze(values)
+}
+
+/** What was received goes into explanations only in part: it is the sender's text. */
+function brief(text: string | undefined): string | undefined {
+  return text?.slice(0, 120)
+}

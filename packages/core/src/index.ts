@@ -1,0 +1,55 @@
+export {
+  type AccessToken,
+  type AccessTokenExpectation,
+  checkAccessTokenClaims,
+  freezeClaims,
+  parseClaims,
+} from './access-token.ts'
+export { type Algorithm, isAlgorithm } from './algorithms.ts'
+export { decodeBase64url, encodeBase64url, isCanonicalBase64url } from './base64url.ts'
+export { type ChallengeParameters, formatChallenge } from './challenge.ts'
+export {
+  type ClientAssertion,
+  decodeUnverifiedClientAssertion,
+  type UnverifiedClientAssertion,
+  verifyClientAssertion,
+} from './client-assertion.ts'
+export { decodeUnverifiedJws, type JoseHeader, tokenLengthLimit, type UnverifiedJws } from './compact-jws.ts'
+export { deriveKey, equalInConstantTime, hmacSha256, seal, sha256, sha256Base64url, unseal } from './crypto.ts'
+export { type Explanation, explainRefusal, formatExplanation } from './explanation.ts'
+export {
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  parseJsonObject,
+  parseJsonObjectText,
+  readNumber,
+  readString,
+  readStrings,
+} from './json.ts'
+export { type FactValue, type Judge, recordingJudge, type Step, stepOfRefusal, strictJudge } from './judgement.ts'
+export {
+  importVerificationKey,
+  isVerificationKey,
+  jwkThumbprint,
+  type RejectedJwk,
+  type VerificationKey,
+} from './jwk.ts'
+export {
+  formatOpaqueToken,
+  looksLikeCredential,
+  type OpaqueKind,
+  opaqueKinds,
+  parseOpaqueToken,
+} from './opaque-token.ts'
+export { codeChallengeOf, isCodeChallenge, isCodeVerifier } from './pkce.ts'
+export { openReceipt, type ReceiptContent, type ReceiptKey, sealReceipt } from './receipt.ts'
+export { createRecentCache, type RecentCache } from './recent-cache.ts'
+export { type Facts, Refusal } from './refusal.ts'
+export { isReason, type Reason, type RefusalRow, refusalRow, refusals } from './refusals.ts'
+export { isResourceIdentifier, resourceKey } from './resource.ts'
+export { formatScope, isScopeWord, missingScopes, parseScope } from './scope.ts'
+export { Secret } from './secret.ts'
+export { encodeHeader, type SigningKey, signCompactJws, verifySignature } from './signature.ts'
+export { checkTokenKind, type TokenKindName } from './token-kinds.ts'
+export { createTurnBatch, type Settled, type TurnBatch, type TurnBatchOptions } from './turn-batch.ts'
