@@ -1,0 +1,43 @@
+import { run, type Transaction, type Verb } from './transaction.ts'
+
+/** What the audit log tells of: every acknowledged change of state. Issuance and rotation go to the journal instead. */
+export type AuditKind =
+  | 'client.created'
+  | 'client.updated'
+  | 'client.disabled'
+  | 'client.enabled'
+  | 'client.deleted'
+  | 'resource.created'
+  | 'user.created'
+  | 'user.disabled'
+  | 'user.enabled'
+  | 'user.password_changed'
+  | 'consent.given'
+  | 'consent.withdrawn'
+  | 'grant.made'
+  | 'grant.ended'
+  | 'token.revoked'
+  | 'key.created'
+  | 'key.retired'
+
+/** Writes one record, unnumbered, in the transaction of the change that it tells of. */
+export function* record(
+  transaction: Transaction,
+  kind: AuditKind,
+  actor: string,
+  facts: Readonly<Record<string, string | number>>,
+): Verb<void> {
+  yield* run(
+    'INSERT INTO audit (id, at_ms, kind, actor, facts) VALUES ($1, $2, $3, $4, $5)',
+    newId(transaction),
+    transaction.nowMs,
+    kind,
+    actor,
+    JSON.stringify(facts),
+  )
+}
+
+/** An id of 96 random bits, 16 characters. */
+export function newId(transaction: { readonly random: (byteLength: number) => Buffer }): string {
+  return transaction.random(12).toString('base64url')
+}

@@ -1,0 +1,18 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** A numbered step of the schema; the text runs on both engines. */
+export interface Migration {
+  readonly name: string
+  readonly statements: string
+}
+
+const folder = new URL('./migrations/', import.meta.url)
+
+/** All migrations, in order. Plain `.sql`, for code that builds schemas drifts with the code it imports. */
+export function readMigrations(): readonly Migration[] {
+  const names = readdirSync(folder).filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name))
+  return names.sort().map((name) => ({ name, statements: readFileSync(new URL(name, folder), 'utf8') }))
+}
+
+export const migrationTable =
+  'CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at BIGINT NOT NULL)'

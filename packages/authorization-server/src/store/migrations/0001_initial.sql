@@ -1,0 +1,181 @@
+-- The first schema. The same text runs on SQLite and PostgreSQL, so it knows two types only: TEXT and BIGINT. Times of state
+-- that nodes share are epoch seconds (`..._at`) or, where a window is shorter than that, milliseconds (`..._ms`). Hashes, keys
+-- and random values are base64url. Nothing here is a usable credential: secrets are hashed or sealed.
+
+-- One row for the whole issuer: the cut-off for every token, and the epoch that a restore from backup moves.
+CREATE TABLE issuer_state (
+  id BIGINT PRIMARY KEY,
+  not_before BIGINT NOT NULL,
+  epoch BIGINT NOT NULL
+);
+INSERT INTO issuer_state (id, not_before, epoch) VALUES (1, 0, 1);
+
+-- The highest time ever used, give or take a second. Apart from issuer_state, which every issuing transaction holds.
+CREATE TABLE store_clock (
+  id BIGINT PRIMARY KEY,
+  clock_ms BIGINT NOT NULL
+);
+INSERT INTO store_clock (id, clock_ms) VALUES (1, 0);
+
+-- `version` is drawn anew with every write, so that parsed settings can be kept under it.
+CREATE TABLE resources (
+  resource_key TEXT PRIMARY KEY,
+  version BIGINT NOT NULL,
+  settings TEXT NOT NULL,
+  created_at BIGINT NOT NULL
+);
+
+-- settings: JSON (name, kind of authentication, grant types, redirect URIs, scopes, public keys).
+CREATE TABLE clients (
+  id TEXT PRIMARY KEY,
+  version BIGINT NOT NULL,
+  settings TEXT NOT NULL,
+  secret_hash TEXT,
+  not_before BIGINT NOT NULL,
+  disabled_at BIGINT,
+  created_at BIGINT NOT NULL
+);
+
+CREATE TABLE users (
+  id TEXT PRIMARY KEY,
+  username TEXT NOT NULL UNIQUE,
+  password_hash TEXT NOT NULL,
+  not_before BIGINT NOT NULL,
+  disabled_at BIGINT,
+  created_at BIGINT NOT NULL
+);
+
+CREATE TABLE sessions (
+  hash TEXT PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  authenticated_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL
+);
+CREATE INDEX sessions_user ON sessions (user_id);
+CREATE INDEX sessions_expiry ON sessions (expires_at);
+
+CREATE TABLE consents (
+  user_id TEXT NOT NULL,
+  client_id TEXT NOT NULL,
+  resource_key TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  given_at BIGINT NOT NULL,
+  PRIMARY KEY (user_id, client_id, resource_key)
+);
+
+CREATE TABLE codes (
+  hash TEXT PRIMARY KEY,
+  client_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  resources TEXT NOT NULL,
+  redirect_uri TEXT NOT NULL,
+  redirect_uri_sent BIGINT NOT NULL,
+  code_challenge TEXT NOT NULL,
+  authenticated_at BIGINT NOT NULL,
+  issued_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  attempts BIGINT NOT NULL,
+  spent_at BIGINT,
+  grant_id TEXT,
+  keep_until BIGINT NOT NULL
+);
+CREATE INDEX codes_expiry ON codes (keep_until);
+
+-- One row for each grant on one device, and so for each refresh family. While it lives:
+--   generation n, token_hash = SHA-256 of the secret in the token of generation n, salt = what that secret was derived with.
+-- After a rotation the same row holds n + 1; the answer to a retry is derived again from the presented token and the salt.
+-- Ended: ended_at and ended_reason are set, the rest stays until keep_until so that its tokens introspect as inactive.
+CREATE TABLE grants (
+  id TEXT PRIMARY KEY,
+  client_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  resources TEXT NOT NULL,
+  authenticated_at BIGINT NOT NULL,
+  issued_at BIGINT NOT NULL,
+  not_before BIGINT NOT NULL,
+  generation BIGINT,
+  token_hash TEXT,
+  salt TEXT,
+  rotated_ms BIGINT,
+  idle_expires_at BIGINT NOT NULL,
+  absolute_expires_at BIGINT NOT NULL,
+  ended_at BIGINT,
+  ended_reason TEXT,
+  keep_until BIGINT NOT NULL
+);
+CREATE INDEX grants_user ON grants (user_id, client_id);
+CREATE INDEX grants_client ON grants (client_id);
+CREATE INDEX grants_expiry ON grants (keep_until);
+
+-- Opaque access tokens only; a JWT is stored nowhere.
+CREATE TABLE access_tokens (
+  hash TEXT PRIMARY KEY,
+  jti TEXT NOT NULL,
+  client_id TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  grant_id TEXT,
+  audience TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  issued_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL
+);
+CREATE INDEX access_tokens_expiry ON access_tokens (expires_at);
+
+CREATE TABLE revoked_tokens (
+  jti TEXT PRIMARY KEY,
+  expires_at BIGINT NOT NULL
+);
+CREATE INDEX revoked_tokens_expiry ON revoked_tokens (expires_at);
+
+-- What may happen once: assertions, consent forms. The kind keeps the uses apart.
+CREATE TABLE spent (
+  kind TEXT NOT NULL,
+  id TEXT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (kind, id)
+);
+CREATE INDEX spent_expiry ON spent (expires_at);
+
+-- Rate limits: the time, in milliseconds, at which a key has its full allowance again (GCRA).
+CREATE TABLE attempts (
+  id TEXT PRIMARY KEY,
+  full_at_ms BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL
+);
+CREATE INDEX attempts_expiry ON attempts (expires_at);
+
+-- Signing, refresh, receipt and form keys; `sealed` opens only with the key-encryption key, for this id and purpose.
+CREATE TABLE keys (
+  id TEXT PRIMARY KEY,
+  purpose TEXT NOT NULL,
+  algorithm TEXT NOT NULL,
+  public_jwk TEXT,
+  sealed TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  active_at BIGINT NOT NULL,
+  retired_at BIGINT,
+  expires_at BIGINT
+);
+
+-- Written unnumbered with the change it tells of; the sequencer numbers and chains it. seq and hash are its alone.
+CREATE TABLE audit (
+  id TEXT PRIMARY KEY,
+  at_ms BIGINT NOT NULL,
+  kind TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  facts TEXT NOT NULL,
+  seq BIGINT UNIQUE,
+  previous_hash TEXT,
+  hash TEXT
+);
+CREATE INDEX audit_order ON audit (at_ms, id);
+
+-- Whoever locks a row here does that work; `fence` counts how often it was taken.
+CREATE TABLE leases (
+  name TEXT PRIMARY KEY,
+  fence BIGINT NOT NULL
+);
+INSERT INTO leases (name, fence) VALUES ('sequencer', 0);
+INSERT INTO leases (name, fence) VALUES ('keys', 0);

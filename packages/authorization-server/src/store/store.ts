@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto'
+import type { Change, Engine, Read } from './engine.ts'
+import type { VerbDefinition } from './transaction.ts'
+import { issueForClient } from './verbs/access.ts'
+import { forgetAttempts, takeAttempt } from './verbs/attempts.ts'
+import { numberAudit, readAudit } from './verbs/audit.ts'
+import { createClient, deleteClient, listClients, readClient, updateClient } from './verbs/clients.ts'
+import { issueCode, readConsent, redeemCode } from './verbs/codes.ts'
+import { listApplications, withdrawApplication } from './verbs/grants.ts'
+import { introspectJwt, introspectOpaque, readLiveGrant } from './verbs/introspection.ts'
+import { addKey, listKeys, retireKey } from './verbs/keys.ts'
+import { purgeExpired } from './verbs/purge.ts'
+import { rotateRefresh } from './verbs/refresh.ts'
+import { createResource, listResources, readResources } from './verbs/resources.ts'
+import { revokeFamily, revokeJwt, revokeOpaque } from './verbs/revocation.ts'
+import { closeSession, openSession, readSession } from './verbs/sessions.ts'
+import { spendOnce } from './verbs/spent.ts'
+import { changeUser, createUser, listUsers, readUserByName } from './verbs/users.ts'
+
+/** Everything that can be asked of the store. One verb, one intention, one transaction; there is no begin, no commit, no CRUD. */
+const verbs = {
+  readClient,
+  listClients,
+  createClient,
+  updateClient,
+  deleteClient,
+  readResources,
+  listResources,
+  createResource,
+  readUserByName,
+  listUsers,
+  createUser,
+  changeUser,
+  openSession,
+  readSession,
+  closeSession,
+  readConsent,
+  issueCode,
+  redeemCode,
+  rotateRefresh,
+  issueForClient,
+  introspectJwt,
+  introspectOpaque,
+  readLiveGrant,
+  revokeFamily,
+  revokeJwt,
+  revokeOpaque,
+  listApplications,
+  withdrawApplication,
+  spendOnce,
+  takeAttempt,
+  forgetAttempts,
+  listKeys,
+  addKey,
+  retireKey,
+  numberAudit,
+  readAudit,
+  purgeExpired,
+}
+
+type Verbs = typeof verbs
+type Method<Definition> =
+  Definition extends VerbDefinition<infer Input, infer Result> ? (input: Input) => Promise<Result> : never
+
+/** The store: its verbs, and what the life of a database needs. Every method rejects with `StoreUnavailable` on a fault. */
+export type Store = { readonly [Name in keyof Verbs]: Method<Verbs[Name]> } & Omit<Engine, 'read' | 'change'>
+
+/** Puts the verbs on an engine. */
+export function createStore(engine: Engine): Store {
+  const { read, change, ...life } = engine
+  const methods = Object.entries(verbs).map(([name, verb]) => [
+    name,
+    verb.kind === 'read'
+      ? (input: never) => read({ verb, input } as Read)
+      : (input: never) => change({ verb, input } as Change),
+  ])
+  return { ...(Object.fromEntries(methods) as Pick<Store, keyof Verbs>), ...life }
+}
+
+const poolBytes = 8_192
+
+/** Random bytes, drawn from the system in blocks: a draw costs about a microsecond, whatever its length. */
+export function createRandom(): (byteLength: number) => Buffer {
+  let pool = Buffer.alloc(0)
+  let used = 0
+  return (byteLength) => {
+    if (byteLength > poolBytes) return randomBytes(byteLength)
+    if (used + byteLength > pool.byteLength) {
+      pool = randomBytes(poolBytes)
+      used = 0
+    }
+    used += byteLength
+    return pool.subarray(used - byteLength, used)
+  }
+}

@@ -1,0 +1,130 @@
+import { formatOpaqueToken, type Secret, sha256Base64url } from '@arctos/core'
+import { newId } from '../audit-record.ts'
+import { type RegisteredResource, resourcesOf } from '../registered-resource.ts'
+import { defineVerb, first, integer, run, type Transaction, type Verb } from '../transaction.ts'
+import { type Spending, spend } from './spent.ts'
+
+/** An access token that a transaction issued. A JWT still has to be signed; an opaque one is ready. */
+export interface IssuedAccess {
+  readonly jti: string
+  readonly clientId: string
+  /** The user, or the client itself. */
+  readonly subject: string
+  readonly grantId: string | undefined
+  /** Resource identifiers in their registered spelling. */
+  readonly audience: readonly string[]
+  readonly scopes: readonly string[]
+  readonly issuedAt: number
+  readonly expiresAt: number
+  /** When the user signed in; absent without a user. */
+  readonly authenticatedAt: number | undefined
+  readonly form:
+    | { readonly format: 'jwt'; readonly typ: 'at+jwt' | 'JWT' }
+    | { readonly format: 'opaque'; readonly token: Secret }
+}
+
+/** What an access token is to be about. */
+export interface AccessOrder {
+  readonly clientId: string
+  readonly subject: string
+  readonly grantId?: string
+  readonly authenticatedAt?: number
+  readonly resources: readonly RegisteredResource[]
+  readonly scopes: readonly string[]
+  /** The latest cut-off of all that the token depends on. */
+  readonly notBefore: number
+}
+
+/**
+ * Issues one access token. Its `iat` is never before a cut-off, so that a token given after a revocation is not dead at birth
+ * (PROTOCOL §1). Only an opaque token leaves a row.
+ */
+export function* issueAccess(transaction: Transaction, order: AccessOrder): Verb<IssuedAccess> {
+  const [resource] = order.resources
+  if (resource === undefined) throw new RangeError('an access token needs a resource')
+  const issuedAt = Math.max(transaction.now, order.notBefore)
+  const lifetime = Math.min(...order.resources.map((each) => each.accessTokenLifetimeSeconds))
+  const issued = {
+    jti: newId(transaction),
+    clientId: order.clientId,
+    subject: order.subject,
+    grantId: order.grantId,
+    audience: order.resources.map((each) => each.identifier),
+    scopes: order.scopes,
+    issuedAt,
+    expiresAt: issuedAt + lifetime,
+    authenticatedAt: order.authenticatedAt,
+  }
+  if (resource.tokenFormat === 'jwt') return { ...issued, form: { format: 'jwt', typ: resource.tokenType } }
+  const token = formatOpaqueToken('accessToken', transaction.random(32))
+  yield* insertOpaque(issued, token)
+  return { ...issued, form: { format: 'opaque', token } }
+}
+
+function* insertOpaque(issued: Omit<IssuedAccess, 'form'>, token: Secret): Verb<void> {
+  yield* run(
+    'INSERT INTO access_tokens (hash, jti, client_id, subject, grant_id, audience, scope, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+    sha256Base64url(token.reveal()),
+    issued.jti,
+    issued.clientId,
+    issued.subject,
+    issued.grantId ?? null,
+    issued.audience.join(' '),
+    issued.scopes.join(' '),
+    issued.issuedAt,
+    issued.expiresAt,
+  )
+}
+
+/**
+ * The resources that a token is for, out of those allowed. All must issue the same kind of token, for one token cannot be both.
+ */
+export function* selectResources(
+  keys: readonly string[],
+  allowed: readonly string[],
+): Verb<readonly RegisteredResource[] | undefined> {
+  if (keys.length === 0 || !keys.every((key) => allowed.includes(key))) return undefined
+  const resources = yield* resourcesOf(keys)
+  const [one, ...others] = resources
+  if (one === undefined || resources.length !== keys.length) return undefined
+  return others.every((other) => other.tokenFormat === one.tokenFormat && other.tokenType === one.tokenType)
+    ? resources
+    : undefined
+}
+
+export interface ClientOrder {
+  readonly clientId: string
+  readonly scopes: readonly string[]
+  readonly resourceKeys: readonly string[]
+  readonly assertion: Spending | undefined
+}
+
+export type IssueForClientOutcome =
+  | { readonly outcome: 'issued'; readonly access: IssuedAccess }
+  | { readonly outcome: 'assertion_replayed' }
+  | { readonly outcome: 'client_disabled' }
+  | { readonly outcome: 'resource_unknown' }
+
+/** Client credentials: a token for the client itself. A JWT stores nothing. RFC 6749 §4.4 */
+export const issueForClient = defineVerb({
+  kind: 'change',
+  *run(transaction, order: ClientOrder): Verb<IssueForClientOutcome> {
+    if (!(yield* spend(transaction, order.assertion))) return { outcome: 'assertion_replayed' }
+    const client = yield* first('SELECT not_before FROM clients WHERE id = $1 AND disabled_at IS NULL', order.clientId)
+    if (client === undefined) return { outcome: 'client_disabled' }
+    const resources = yield* selectResources(order.resourceKeys, order.resourceKeys)
+    if (resources === undefined) return { outcome: 'resource_unknown' }
+    const access = yield* issueAccess(transaction, {
+      clientId: order.clientId,
+      subject: order.clientId,
+      resources,
+      scopes: order.scopes,
+      notBefore: Math.max(transaction.notBefore, integer(client, 'not_before')),
+    })
+    return { outcome: 'issued', access }
+  },
+  locks: ({ clientId }) => [
+    { table: 'issuer_state', key: '1', mode: 'share' },
+    { table: 'clients', key: clientId, mode: 'share' },
+  ],
+})

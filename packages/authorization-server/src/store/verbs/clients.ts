@@ -1,0 +1,132 @@
+import { newId, record } from '../audit-record.ts'
+import {
+  type ClientSettings,
+  clientColumns,
+  clientOfRow,
+  clientSettings,
+  type RegisteredClient,
+} from '../registered-client.ts'
+import { defineVerb, first, integer, run, type Transaction, type Verb } from '../transaction.ts'
+import { cutOff, newVersion } from './cut-off.ts'
+import { endGrantsOf } from './grants.ts'
+
+const oneClient = (id: string) => [{ table: 'clients', key: id, mode: 'update' }] as const
+
+export const readClient = defineVerb({
+  kind: 'read',
+  *run(_moment, id: string) {
+    const row = yield* first(`SELECT ${clientColumns} FROM clients WHERE id = $1`, id)
+    return row && clientOfRow(row)
+  },
+})
+
+export const listClients = defineVerb({
+  kind: 'read',
+  *run(_moment, _all: undefined) {
+    const { rows } = yield* run(`SELECT ${clientColumns} FROM clients ORDER BY created_at, id LIMIT 10000`)
+    return rows.map(clientOfRow)
+  },
+})
+
+export interface NewClient {
+  /** Chosen by the operator, else drawn. */
+  readonly id?: string | undefined
+  readonly settings: ClientSettings
+  readonly secretHash?: string | undefined
+  readonly actor: string
+}
+
+export type CreateClientOutcome =
+  | { readonly outcome: 'created'; readonly id: string }
+  | { readonly outcome: 'id_taken' }
+
+export const createClient = defineVerb({
+  kind: 'change',
+  *run(transaction, { id: wanted, settings, secretHash, actor }: NewClient): Verb<CreateClientOutcome> {
+    const id = wanted ?? `client_${newId(transaction)}`
+    // A client whose id is a resource or a user could pass its tokens for theirs (RFC 9700 §4.15).
+    const taken = yield* first(
+      'SELECT 1 AS taken FROM clients WHERE id = $1 UNION SELECT 1 FROM resources WHERE resource_key = $1 UNION SELECT 1 FROM users WHERE id = $1',
+      id,
+    )
+    if (taken !== undefined) return { outcome: 'id_taken' }
+    yield* run(
+      'INSERT INTO clients (id, version, settings, secret_hash, not_before, created_at) VALUES ($1, $2, $3, $4, 0, $5)',
+      id,
+      newVersion(transaction),
+      JSON.stringify(clientSettings.parse(settings)),
+      secretHash ?? null,
+      transaction.now,
+    )
+    yield* record(transaction, 'client.created', actor, { client: id })
+    return { outcome: 'created', id }
+  },
+})
+
+export interface ClientChange {
+  readonly id: string
+  readonly settings?: ClientSettings | undefined
+  readonly secretHash?: string | undefined
+  readonly disabled?: boolean | undefined
+  readonly actor: string
+}
+
+export type ChangeOutcome = { readonly outcome: 'changed' } | { readonly outcome: 'unknown' }
+
+export const updateClient = defineVerb({
+  kind: 'change',
+  *run(transaction, change: ClientChange): Verb<ChangeOutcome> {
+    const row = yield* first(`SELECT ${clientColumns} FROM clients WHERE id = $1`, change.id)
+    if (row === undefined) return { outcome: 'unknown' }
+    const client = clientOfRow(row)
+    yield* run(
+      'UPDATE clients SET version = $1, settings = $2, secret_hash = $3 WHERE id = $4',
+      newVersion(transaction),
+      JSON.stringify(clientSettings.parse(change.settings ?? client.settings)),
+      change.secretHash ?? client.secretHash ?? null,
+      change.id,
+    )
+    if (change.settings !== undefined || change.secretHash !== undefined) {
+      yield* record(transaction, 'client.updated', change.actor, { client: change.id })
+    }
+    if (change.disabled !== undefined) yield* setDisabled(transaction, client, change.disabled, change.actor)
+    return { outcome: 'changed' }
+  },
+  locks: ({ id }) => oneClient(id),
+})
+
+/** Disabling also cuts off what the client holds: enabling it again must not bring old tokens back. */
+function* setDisabled(
+  transaction: Transaction,
+  client: RegisteredClient,
+  disabled: boolean,
+  actor: string,
+): Verb<void> {
+  const notBefore = disabled ? cutOff(transaction, client.notBefore) : client.notBefore
+  yield* run(
+    'UPDATE clients SET disabled_at = $1, not_before = $2 WHERE id = $3',
+    disabled ? (client.disabledAt ?? transaction.now) : null,
+    notBefore,
+    client.id,
+  )
+  yield* record(transaction, disabled ? 'client.disabled' : 'client.enabled', actor, { client: client.id })
+}
+
+export const deleteClient = defineVerb({
+  kind: 'change',
+  *run(transaction, { id, actor }: { readonly id: string; readonly actor: string }): Verb<ChangeOutcome> {
+    const row = yield* first('SELECT not_before FROM clients WHERE id = $1', id)
+    if (row === undefined) return { outcome: 'unknown' }
+    yield* endGrantsOf(transaction, { clientId: id }, 'client_deleted', actor)
+    yield* run('DELETE FROM access_tokens WHERE client_id = $1', id)
+    yield* run('DELETE FROM codes WHERE client_id = $1', id)
+    yield* run('DELETE FROM consents WHERE client_id = $1', id)
+    yield* run('DELETE FROM clients WHERE id = $1', id)
+    yield* record(transaction, 'client.deleted', actor, {
+      client: id,
+      not_before: cutOff(transaction, integer(row, 'not_before')),
+    })
+    return { outcome: 'changed' }
+  },
+  locks: ({ id }) => oneClient(id),
+})

@@ -1,0 +1,180 @@
+import { record } from '../audit-record.ts'
+import {
+  defineVerb,
+  first,
+  integer,
+  optionalInteger,
+  optionalText,
+  type Row,
+  run,
+  type Transaction,
+  text,
+  type Verb,
+} from '../transaction.ts'
+
+/** Why a grant ended; `ended_reason` on its row. */
+export type GrantEnd =
+  | 'expired'
+  | 'disabled'
+  | 'reuse'
+  | 'fork'
+  | 'code_replayed'
+  | 'revoked'
+  | 'withdrawn'
+  | 'client_deleted'
+
+/** A grant on one device, and its refresh family. */
+export interface Grant {
+  readonly id: string
+  readonly clientId: string
+  readonly userId: string
+  readonly scopes: readonly string[]
+  readonly resourceKeys: readonly string[]
+  readonly authenticatedAt: number
+  readonly issuedAt: number
+  readonly notBefore: number
+  readonly idleExpiresAt: number
+  readonly absoluteExpiresAt: number
+  readonly endedAt: number | undefined
+  /** Absent when the grant has no refresh token. */
+  readonly family: RefreshFamily | undefined
+}
+
+export interface RefreshFamily {
+  readonly generation: number
+  /** SHA-256 of the secret in the live token. */
+  readonly tokenHash: string
+  /** What that secret was derived with from its predecessor's; absent in generation 0. */
+  readonly salt: string | undefined
+  readonly rotatedMs: number
+}
+
+export const grantColumns =
+  'id, client_id, user_id, scope, resources, authenticated_at, issued_at, not_before, generation, token_hash, salt, rotated_ms, idle_expires_at, absolute_expires_at, ended_at'
+
+export function grantOfRow(row: Row): Grant {
+  const generation = optionalInteger(row, 'generation')
+  return {
+    id: text(row, 'id'),
+    clientId: text(row, 'client_id'),
+    userId: text(row, 'user_id'),
+    scopes: words(text(row, 'scope')),
+    resourceKeys: words(text(row, 'resources')),
+    authenticatedAt: integer(row, 'authenticated_at'),
+    issuedAt: integer(row, 'issued_at'),
+    notBefore: integer(row, 'not_before'),
+    idleExpiresAt: integer(row, 'idle_expires_at'),
+    absoluteExpiresAt: integer(row, 'absolute_expires_at'),
+    endedAt: optionalInteger(row, 'ended_at'),
+    family:
+      generation === undefined
+        ? undefined
+        : {
+            generation,
+            tokenHash: text(row, 'token_hash'),
+            salt: optionalText(row, 'salt'),
+            rotatedMs: integer(row, 'rotated_ms'),
+          },
+  }
+}
+
+/** Lists are kept as words separated by spaces: neither scopes nor identifiers can hold one. */
+export function words(list: string): readonly string[] {
+  return list === '' ? [] : list.split(' ')
+}
+
+/** Ends one grant, once; an ended one keeps its first reason. Returns whether this call did it. */
+export function* endGrant(transaction: Transaction, grantId: string, reason: GrantEnd, actor: string): Verb<boolean> {
+  const { changes } = yield* run(
+    'UPDATE grants SET ended_at = $1, ended_reason = $2 WHERE id = $3 AND ended_at IS NULL',
+    transaction.now,
+    reason,
+    grantId,
+  )
+  if (changes === 1) yield* record(transaction, 'grant.ended', actor, { grant: grantId, reason })
+  return changes === 1
+}
+
+/** Ends every live grant of a client, or of a user at one client. */
+export function* endGrantsOf(
+  transaction: Transaction,
+  whose: { readonly clientId: string; readonly userId?: string },
+  reason: GrantEnd,
+  actor: string,
+): Verb<number> {
+  const { rows } =
+    whose.userId === undefined
+      ? yield* run('SELECT id FROM grants WHERE client_id = $1 AND ended_at IS NULL ORDER BY id', whose.clientId)
+      : yield* run(
+          'SELECT id FROM grants WHERE client_id = $1 AND user_id = $2 AND ended_at IS NULL ORDER BY id',
+          whose.clientId,
+          whose.userId,
+        )
+  for (const row of rows) yield* endGrant(transaction, text(row, 'id'), reason, actor)
+  return rows.length
+}
+
+/** An application that a user gave access to. */
+export interface Application {
+  readonly clientId: string
+  readonly clientName: string
+  readonly scopes: readonly string[]
+  readonly since: number
+}
+
+export const listApplications = defineVerb({
+  kind: 'read',
+  *run(moment, userId: string): Verb<readonly Application[]> {
+    const { rows } = yield* run(
+      `SELECT c.id, c.settings, MIN(g.issued_at) AS since, MAX(g.scope) AS scope FROM grants g JOIN clients c ON c.id = g.client_id
+       WHERE g.user_id = $1 AND g.ended_at IS NULL AND g.absolute_expires_at > $2
+       GROUP BY c.id, c.settings ORDER BY c.id LIMIT 200`,
+      userId,
+      moment.now,
+    )
+    return rows.map((row) => ({
+      clientId: text(row, 'id'),
+      clientName: String((JSON.parse(text(row, 'settings')) as { name?: unknown }).name ?? text(row, 'id')),
+      scopes: words(text(row, 'scope')),
+      since: integer(row, 'since'),
+    }))
+  },
+})
+
+/** A user takes back what an application was given: all of its grants, and the memory of having agreed. */
+export const withdrawApplication = defineVerb({
+  kind: 'change',
+  *run(
+    transaction,
+    { userId, clientId }: { readonly userId: string; readonly clientId: string },
+  ): Verb<{ readonly ended: number }> {
+    const ended = yield* endGrantsOf(transaction, { clientId, userId }, 'withdrawn', userId)
+    const { changes } = yield* run('DELETE FROM consents WHERE user_id = $1 AND client_id = $2', userId, clientId)
+    if (changes > 0) yield* record(transaction, 'consent.withdrawn', userId, { client: clientId })
+    return { ended }
+  },
+  locks: ({ clientId }) => [{ table: 'clients', key: clientId, mode: 'update' }],
+})
+
+/** The principals of a grant as one transaction sees them, or `undefined` where one is disabled, deleted or cut off. */
+export interface Principals {
+  readonly notBefore: number
+}
+
+/** Whether what was made at `issuedAt` for this user and client still holds (PROTOCOL §1, A7). */
+export function* livePrincipals(
+  transaction: { readonly notBefore: number },
+  clientId: string,
+  userId: string,
+  issuedAt: number,
+): Verb<Principals | undefined> {
+  const row = yield* first(
+    `SELECT c.not_before AS client_not_before, u.not_before AS user_not_before FROM clients c, users u
+     WHERE c.id = $1 AND u.id = $2 AND c.disabled_at IS NULL AND u.disabled_at IS NULL`,
+    clientId,
+    userId,
+  )
+  if (row === undefined) return undefined
+  const notBefore = Math.max(transaction.notBefore, integer(row, 'client_not_before'), integer(row, 'user_not_before'))
+  return issuedAt < notBefore ? undefined : { notBefore }
+}

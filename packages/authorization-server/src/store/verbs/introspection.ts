@@ -1,0 +1,99 @@
+import { defineVerb, first, integer, optionalInteger, optionalText, type Row, text, type Verb } from '../transaction.ts'
+import { type Grant, grantColumns, grantOfRow, words } from './grants.ts'
+
+/** What an issued access token says, from its row or from its verified claims. */
+export interface AccessFacts {
+  readonly jti: string
+  readonly clientId: string
+  readonly subject: string
+  readonly grantId: string | undefined
+  readonly audience: readonly string[]
+  readonly scopes: readonly string[]
+  readonly issuedAt: number
+  readonly expiresAt: number
+}
+
+// Everything that can have ended a token, in one question: its own revocation, its grant, and the cut-offs of client, user and
+// all. A grant id without a row is a grant that ended long ago.
+const stateColumns = `
+  (SELECT not_before FROM issuer_state WHERE id = 1) AS all_not_before,
+  (SELECT not_before FROM clients WHERE id = $1 AND disabled_at IS NULL) AS client_not_before,
+  (SELECT not_before FROM users WHERE id = $2 AND disabled_at IS NULL) AS user_not_before,
+  (SELECT not_before FROM grants WHERE id = $3 AND ended_at IS NULL) AS grant_not_before,
+  (SELECT expires_at FROM revoked_tokens WHERE jti = $4) AS revoked`
+
+/** Whether a token is still good, apart from its signature and expiry (PROTOCOL §3). Client credentials have no grant. */
+function isLive(state: Row, token: AccessFacts): boolean {
+  const cutOffs = [optionalInteger(state, 'all_not_before'), optionalInteger(state, 'client_not_before')]
+  if (token.grantId !== undefined) cutOffs.push(optionalInteger(state, 'grant_not_before'))
+  if (token.subject !== token.clientId) cutOffs.push(optionalInteger(state, 'user_not_before'))
+  return (
+    state['revoked'] === null && cutOffs.every((notBefore) => notBefore !== undefined && token.issuedAt >= notBefore)
+  )
+}
+
+/** Whether the token of these verified claims is live. */
+export const introspectJwt = defineVerb({
+  kind: 'read',
+  *run(_moment, token: AccessFacts): Verb<boolean> {
+    const state = yield* first(
+      `SELECT ${stateColumns}`,
+      token.clientId,
+      token.subject,
+      token.grantId ?? null,
+      token.jti,
+    )
+    return state !== undefined && isLive(state, token)
+  },
+})
+
+/** The live opaque token with this hash. */
+export const introspectOpaque = defineVerb({
+  kind: 'read',
+  *run(moment, hash: string): Verb<AccessFacts | undefined> {
+    const row = yield* first(
+      `SELECT t.jti, t.client_id, t.subject, t.grant_id, t.audience, t.scope, t.issued_at, t.expires_at,
+         (SELECT not_before FROM issuer_state WHERE id = 1) AS all_not_before,
+         (SELECT not_before FROM clients WHERE id = t.client_id AND disabled_at IS NULL) AS client_not_before,
+         (SELECT not_before FROM users WHERE id = t.subject AND disabled_at IS NULL) AS user_not_before,
+         (SELECT not_before FROM grants WHERE id = t.grant_id AND ended_at IS NULL) AS grant_not_before,
+         (SELECT expires_at FROM revoked_tokens WHERE jti = t.jti) AS revoked
+       FROM access_tokens t WHERE t.hash = $1 AND t.expires_at > $2`,
+      hash,
+      moment.now,
+    )
+    if (row === undefined) return undefined
+    const token = factsOfRow(row)
+    return isLive(row, token) ? token : undefined
+  },
+})
+
+export function factsOfRow(row: Row): AccessFacts {
+  return {
+    jti: text(row, 'jti'),
+    clientId: text(row, 'client_id'),
+    subject: text(row, 'subject'),
+    grantId: optionalText(row, 'grant_id'),
+    audience: words(text(row, 'audience')),
+    scopes: words(text(row, 'scope')),
+    issuedAt: integer(row, 'issued_at'),
+    expiresAt: integer(row, 'expires_at'),
+  }
+}
+
+/** A grant with a live refresh family, for its own client's introspection. */
+export const readLiveGrant = defineVerb({
+  kind: 'read',
+  *run(moment, grantId: string): Verb<Grant | undefined> {
+    const row = yield* first(
+      `SELECT ${grantColumns} FROM grants WHERE id = $1 AND ended_at IS NULL AND idle_expires_at > $2 AND absolute_expires_at > $2`,
+      grantId,
+      moment.now,
+    )
+    if (row === undefined) return undefined
+    const grant = grantOfRow(row)
+    const state = yield* first(`SELECT ${stateColumns}`, grant.clientId, grant.userId, grant.id, '')
+    const token = { ...grant, subject: grant.userId, grantId: grant.id, audience: [], jti: '', expiresAt: 0 }
+    return state !== undefined && isLive(state, token) ? grant : undefined
+  },
+})

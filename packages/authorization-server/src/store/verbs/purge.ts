@@ -1,0 +1,32 @@
+import { defineVerb, run, type Verb } from '../transaction.ts'
+
+const expiring = [
+  ['sessions', 'hash', 'expires_at'],
+  ['codes', 'hash', 'keep_until'],
+  ['grants', 'id', 'keep_until'],
+  ['access_tokens', 'hash', 'expires_at'],
+  ['revoked_tokens', 'jti', 'expires_at'],
+  ['attempts', 'id', 'expires_at'],
+] as const
+
+/**
+ * Deletes rows past their time, a bounded number of each kind, so that no purge holds up the requests beside it. Nothing depends
+ * on it: every query looks at the times itself.
+ */
+export const purgeExpired = defineVerb({
+  kind: 'change',
+  *run(transaction, limit: number): Verb<{ readonly deleted: number }> {
+    let deleted = 0
+    for (const [table, key, column] of expiring) {
+      const { changes } = yield* run(
+        `DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM ${table} WHERE ${column} <= $1 LIMIT $2)`,
+        transaction.now,
+        limit,
+      )
+      deleted += changes
+    }
+    const { changes: spent } = yield* run('DELETE FROM spent WHERE expires_at <= $1', transaction.now)
+    const { changes: keys } = yield* run('DELETE FROM keys WHERE expires_at <= $1', transaction.now)
+    return { deleted: deleted + spent + keys }
+  },
+})

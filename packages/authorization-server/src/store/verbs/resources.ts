@@ -1,0 +1,56 @@
+import { resourceKey } from '@arctos/core'
+import { record } from '../audit-record.ts'
+import {
+  type ResourceSettings,
+  resourceColumns,
+  resourceOfRow,
+  resourceSettings,
+  resourcesOf,
+} from '../registered-resource.ts'
+import { defineVerb, first, run, type Verb } from '../transaction.ts'
+import { newVersion } from './cut-off.ts'
+
+/** The registered resources among these keys; unknown ones are left out. */
+export const readResources = defineVerb({
+  kind: 'read',
+  *run(_moment, keys: readonly string[]) {
+    return yield* resourcesOf(keys)
+  },
+})
+
+/** All resources, the first registered one first: it is the default audience. */
+export const listResources = defineVerb({
+  kind: 'read',
+  *run(_moment, _all: undefined) {
+    const { rows } = yield* run(`SELECT ${resourceColumns} FROM resources ORDER BY created_at, resource_key LIMIT 1000`)
+    return rows.map(resourceOfRow)
+  },
+})
+
+export type CreateResourceOutcome =
+  | { readonly outcome: 'created'; readonly key: string }
+  | { readonly outcome: 'identifier_taken' }
+
+export const createResource = defineVerb({
+  kind: 'change',
+  *run(
+    transaction,
+    { settings, actor }: { readonly settings: ResourceSettings; readonly actor: string },
+  ): Verb<CreateResourceOutcome> {
+    const key = resourceKey(settings.identifier)
+    const taken = yield* first(
+      'SELECT 1 AS taken FROM resources WHERE resource_key = $1 UNION SELECT 1 FROM clients WHERE id = $1',
+      key,
+    )
+    if (taken !== undefined) return { outcome: 'identifier_taken' }
+    yield* run(
+      'INSERT INTO resources (resource_key, version, settings, created_at) VALUES ($1, $2, $3, $4)',
+      key,
+      newVersion(transaction),
+      JSON.stringify(resourceSettings.parse(settings)),
+      transaction.nowMs,
+    )
+    yield* record(transaction, 'resource.created', actor, { resource: settings.identifier })
+    return { outcome: 'created', key }
+  },
+})

@@ -1,0 +1,64 @@
+import { defineVerb, first, integer, run, text, type Verb } from '../transaction.ts'
+
+/** A browser in which a user is signed in. */
+export interface Session {
+  readonly userId: string
+  readonly username: string
+  readonly authenticatedAt: number
+}
+
+export interface NewSession {
+  readonly hash: string
+  readonly userId: string
+  readonly lifetimeSeconds: number
+  /** The session that this browser had before: it ends, so that no session outlives a sign-in. */
+  readonly formerHash: string | undefined
+}
+
+export const openSession = defineVerb({
+  kind: 'change',
+  *run(
+    transaction,
+    { hash, userId, lifetimeSeconds, formerHash }: NewSession,
+  ): Verb<{ readonly outcome: 'opened' | 'user_disabled' }> {
+    const user = yield* first('SELECT not_before FROM users WHERE id = $1 AND disabled_at IS NULL', userId)
+    if (user === undefined) return { outcome: 'user_disabled' }
+    if (formerHash !== undefined) yield* run('DELETE FROM sessions WHERE hash = $1', formerHash)
+    const authenticatedAt = Math.max(transaction.now, integer(user, 'not_before'))
+    yield* run(
+      'INSERT INTO sessions (hash, user_id, authenticated_at, expires_at) VALUES ($1, $2, $3, $4)',
+      hash,
+      userId,
+      authenticatedAt,
+      transaction.now + lifetimeSeconds,
+    )
+    return { outcome: 'opened' }
+  },
+  locks: ({ userId }) => [{ table: 'users', key: userId, mode: 'share' }],
+})
+
+export const readSession = defineVerb({
+  kind: 'read',
+  *run(moment, hash: string): Verb<Session | undefined> {
+    const row = yield* first(
+      `SELECT s.user_id, s.authenticated_at, u.username FROM sessions s JOIN users u ON u.id = s.user_id
+       WHERE s.hash = $1 AND s.expires_at > $2 AND u.disabled_at IS NULL AND s.authenticated_at >= u.not_before`,
+      hash,
+      moment.now,
+    )
+    return (
+      row && {
+        userId: text(row, 'user_id'),
+        username: text(row, 'username'),
+        authenticatedAt: integer(row, 'authenticated_at'),
+      }
+    )
+  },
+})
+
+export const closeSession = defineVerb({
+  kind: 'change',
+  *run(_transaction, hash: string): Verb<void> {
+    yield* run('DELETE FROM sessions WHERE hash = $1', hash)
+  },
+})

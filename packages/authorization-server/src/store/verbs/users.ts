@@ -1,0 +1,103 @@
+import { newId, record } from '../audit-record.ts'
+import { defineVerb, first, integer, optionalInteger, type Row, run, text, type Verb } from '../transaction.ts'
+import type { ChangeOutcome } from './clients.ts'
+import { cutOff } from './cut-off.ts'
+
+/** A local account. */
+export interface User {
+  readonly id: string
+  readonly username: string
+  /** argon2id in PHC form. */
+  readonly passwordHash: string
+  readonly notBefore: number
+  readonly disabledAt: number | undefined
+  readonly createdAt: number
+}
+
+const userColumns = 'id, username, password_hash, not_before, disabled_at, created_at'
+
+function userOfRow(row: Row): User {
+  return {
+    id: text(row, 'id'),
+    username: text(row, 'username'),
+    passwordHash: text(row, 'password_hash'),
+    notBefore: integer(row, 'not_before'),
+    disabledAt: optionalInteger(row, 'disabled_at'),
+    createdAt: integer(row, 'created_at'),
+  }
+}
+
+export const readUserByName = defineVerb({
+  kind: 'read',
+  *run(_moment, username: string) {
+    const row = yield* first(`SELECT ${userColumns} FROM users WHERE username = $1`, username)
+    return row && userOfRow(row)
+  },
+})
+
+export const listUsers = defineVerb({
+  kind: 'read',
+  *run(_moment, _all: undefined) {
+    const { rows } = yield* run(`SELECT ${userColumns} FROM users ORDER BY created_at, id LIMIT 10000`)
+    return rows.map(userOfRow)
+  },
+})
+
+export type CreateUserOutcome =
+  | { readonly outcome: 'created'; readonly id: string }
+  | { readonly outcome: 'name_taken' }
+
+export const createUser = defineVerb({
+  kind: 'change',
+  *run(
+    transaction,
+    {
+      username,
+      passwordHash,
+      actor,
+    }: { readonly username: string; readonly passwordHash: string; readonly actor: string },
+  ): Verb<CreateUserOutcome> {
+    const taken = yield* first('SELECT 1 AS taken FROM users WHERE username = $1', username)
+    if (taken !== undefined) return { outcome: 'name_taken' }
+    const id = `user_${newId(transaction)}`
+    yield* run(
+      'INSERT INTO users (id, username, password_hash, not_before, created_at) VALUES ($1, $2, $3, 0, $4)',
+      id,
+      username,
+      passwordHash,
+      transaction.now,
+    )
+    yield* record(transaction, 'user.created', actor, { user: id })
+    return { outcome: 'created', id }
+  },
+})
+
+export interface UserChange {
+  readonly id: string
+  readonly passwordHash?: string | undefined
+  readonly disabled?: boolean | undefined
+  readonly actor: string
+}
+
+/** Both changes end what the user's sessions and grants can do: a changed password is often a stolen one. */
+export const changeUser = defineVerb({
+  kind: 'change',
+  *run(transaction, { id, passwordHash, disabled, actor }: UserChange): Verb<ChangeOutcome> {
+    const row = yield* first(`SELECT ${userColumns} FROM users WHERE id = $1`, id)
+    if (row === undefined) return { outcome: 'unknown' }
+    const user = userOfRow(row)
+    yield* run(
+      'UPDATE users SET password_hash = $1, disabled_at = $2, not_before = $3 WHERE id = $4',
+      passwordHash ?? user.passwordHash,
+      disabled === undefined ? (user.disabledAt ?? null) : disabled ? transaction.now : null,
+      disabled === false ? user.notBefore : cutOff(transaction, user.notBefore),
+      id,
+    )
+    if (disabled !== false) yield* run('DELETE FROM sessions WHERE user_id = $1', id)
+    if (passwordHash !== undefined) yield* record(transaction, 'user.password_changed', actor, { user: id })
+    if (disabled !== undefined)
+      yield* record(transaction, disabled ? 'user.disabled' : 'user.enabled', actor, { user: id })
+    return { outcome: 'changed' }
+  },
+  locks: ({ id }) => [{ table: 'users', key: id, mode: 'update' }],
+})
