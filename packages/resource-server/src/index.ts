@@ -1,1 +1,9 @@
-export {}
+export type { Answer } from './answer.ts'
+export type { IntrospectionOptions, ResourceServerOptions, ScopeTexts } from './configuration.ts'
+export type { GuardRequest, HeaderSource } from './guard-request.ts'
+export type { Fetch } from './outbound-fetch.ts'
+export type { Policy } from './policy.ts'
+export { type RefusalReport, readJournalLine } from './refusal-report.ts'
+export type { ResourceMetadata } from './resource-metadata.ts'
+export { type Decision, type ResourceServer, resourceServer } from './resource-server.ts'
+export { type Access, accessOf } from './token-check.ts'

@@ -1,0 +1,43 @@
+import type { Policy } from '../policy.ts'
+import { answerMetadataRequest } from '../resource-metadata.ts'
+import type { ResourceServer } from '../resource-server.ts'
+import type { Access } from '../token-check.ts'
+import { guardRequest, type NodeRequest, type NodeResponse, send } from './node-message.ts'
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** What the guard of this route verified; absent where there is none. `accessOf(request)` says so aloud. */
+      access?: Access
+    }
+  }
+}
+
+/** The part of a request of Express that is used. A mounted router cuts `url`; `originalUrl` is what came. */
+interface ExpressRequest extends NodeRequest {
+  readonly originalUrl?: string | undefined
+  access?: Access
+}
+
+type Middleware = (request: ExpressRequest, response: NodeResponse, next: (error?: unknown) => void) => void
+
+/** Guards the handlers that follow it; they find `request.access`. */
+export function protect<Scope extends string>(api: ResourceServer<Scope>, policy: Policy<Scope> = {}): Middleware {
+  const decide = api.guard(policy)
+  return (request, response, next) => {
+    decide(guardRequest(request, request.originalUrl ?? request.url)).then((decision) => {
+      if (!decision.ok) return send(response, decision.response)
+      request.access = decision.access
+      next()
+    }, next)
+  }
+}
+
+/** Serves the metadata of the resource: `app.use(protectedResourceMetadata(api))`. RFC 9728 §3 */
+export function protectedResourceMetadata(api: ResourceServer): Middleware {
+  return (request, response, next) => {
+    const answer = answerMetadataRequest(api, request.method ?? '', request.originalUrl ?? request.url ?? '')
+    if (answer === undefined) next()
+    else send(response, answer)
+  }
+}

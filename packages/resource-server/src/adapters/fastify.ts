@@ -1,0 +1,48 @@
+import type { Answer } from '../answer.ts'
+import type { Policy } from '../policy.ts'
+import { metadataAnswer } from '../resource-metadata.ts'
+import type { ResourceServer } from '../resource-server.ts'
+import { guardRequest, type NodeRequest } from './node-message.ts'
+
+/** The parts of Fastify that are used. */
+interface FastifyRequest {
+  readonly raw: NodeRequest
+}
+
+interface FastifyReply {
+  code(status: number): unknown
+  headers(values: Record<string, string>): unknown
+  send(body: string): unknown
+}
+
+interface FastifyInstance {
+  get(path: string, handler: Hook): unknown
+}
+
+type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+
+/** An `onRequest` hook: `app.get(path, { onRequest: protect(api, policy) }, handler)`; the handler finds `request.access`. */
+export function protect<Scope extends string>(api: ResourceServer<Scope>, policy: Policy<Scope> = {}): Hook {
+  const decide = api.guard(policy)
+  return async (request, reply) => {
+    const decision = await decide(guardRequest(request.raw))
+    if (!decision.ok) return send(reply, decision.response)
+    Object.assign(request, { access: decision.access })
+    return undefined
+  }
+}
+
+/** Serves the metadata of the resource: `app.register(protectedResourceMetadata(api))`. RFC 9728 §3 */
+export function protectedResourceMetadata(api: ResourceServer): (instance: FastifyInstance) => Promise<void> {
+  return async (instance) => {
+    instance.get(api.metadataPath, async (_request, reply) => send(reply, metadataAnswer(api)))
+  }
+}
+
+/** A hook that returns its reply has answered: Fastify goes no further. */
+function send(reply: FastifyReply, { status, headers, body }: Answer): FastifyReply {
+  reply.code(status)
+  reply.headers({ ...headers })
+  reply.send(body)
+  return reply
+}

@@ -1,0 +1,31 @@
+import type { Answer } from '../answer.ts'
+import type { Policy } from '../policy.ts'
+import { answerMetadataRequest } from '../resource-metadata.ts'
+import type { ResourceServer } from '../resource-server.ts'
+import type { Access } from '../token-check.ts'
+
+/** A Fetch answer from a plain one. */
+export function toResponse(answer: Answer): Response {
+  return new Response(answer.body === '' ? null : answer.body, { status: answer.status, headers: answer.headers })
+}
+
+/** Guards a Fetch handler (also a route handler of Next): it runs only for good tokens, with the access after the request. */
+export function protect<Scope extends string, Rest extends readonly unknown[]>(
+  api: ResourceServer<Scope>,
+  policy: Policy<Scope>,
+  handler: (request: Request, access: Access, ...rest: Rest) => Response | Promise<Response>,
+): (request: Request, ...rest: Rest) => Promise<Response> {
+  const decide = api.guard(policy)
+  return async (request, ...rest) => {
+    const decision = await decide(request)
+    return decision.ok ? handler(request, decision.access, ...rest) : toResponse(decision.response)
+  }
+}
+
+/** Answers requests for the metadata of the resource; `undefined` for others. RFC 9728 §3 */
+export function protectedResourceMetadata(api: ResourceServer): (request: Request) => Response | undefined {
+  return (request) => {
+    const answer = answerMetadataRequest(api, request.method, request.url)
+    return answer && toResponse(answer)
+  }
+}

@@ -1,0 +1,30 @@
+import type { Policy } from '../policy.ts'
+import { answerMetadataRequest } from '../resource-metadata.ts'
+import type { ResourceServer } from '../resource-server.ts'
+import type { Access } from '../token-check.ts'
+import { guardRequest, type NodeRequest, type NodeResponse, send } from './node-message.ts'
+
+/** Guards a listener of `node:http`: it runs only for good tokens, with `request.access`. */
+export function protect<Scope extends string, Request extends NodeRequest, Response extends NodeResponse>(
+  api: ResourceServer<Scope>,
+  policy: Policy<Scope>,
+  handler: (request: Request & { readonly access: Access }, response: Response) => unknown,
+): (request: Request, response: Response) => Promise<void> {
+  const decide = api.guard(policy)
+  return async (request, response) => {
+    const decision = await decide(guardRequest(request))
+    if (decision.ok) await handler(Object.assign(request, { access: decision.access }), response)
+    else send(response, decision.response)
+  }
+}
+
+/** Answers requests for the metadata of the resource; says whether this was one. RFC 9728 §3 */
+export function protectedResourceMetadata(
+  api: ResourceServer,
+): (request: NodeRequest, response: NodeResponse) => boolean {
+  return (request, response) => {
+    const answer = answerMetadataRequest(api, request.method ?? '', request.url ?? '')
+    if (answer !== undefined) send(response, answer)
+    return answer !== undefined
+  }
+}

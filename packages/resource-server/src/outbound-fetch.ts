@@ -1,0 +1,50 @@
+import { type JsonObject, parseJsonObject } from '@arctos/core'
+
+/** The part of the platform's `fetch` that is used. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+/** A JSON object that the authorization server sent, or why there is none. */
+export type Fetched =
+  | { readonly ok: true; readonly status: number; readonly headers: Headers; readonly object: JsonObject | undefined }
+  | { readonly ok: false; readonly problem: string }
+
+const timeoutMs = 3_000
+/** Longest body that is read, in bytes. */
+export const bodyByteLimit = 256 * 1_024
+
+/**
+ * Asks the authorization server, bounded in time (3 s with the body) and size (256 KiB), and never follows a redirect: keys
+ * and answers come from the configured address or not at all. `object` is `undefined` when the body is no strict JSON object.
+ */
+export async function fetchJson(fetch: Fetch, url: string, init: RequestInit): Promise<Fetched> {
+  try {
+    const signal = AbortSignal.timeout(timeoutMs)
+    const response = await fetch(url, { ...init, redirect: 'error', signal })
+    const body = await readBounded(response)
+    if (body === undefined) return { ok: false, problem: `more than ${bodyByteLimit} bytes` }
+    return { ok: true, status: response.status, headers: response.headers, object: parseJsonObject(body) }
+  } catch (error) {
+    // Whatever goes wrong out there is one outcome to us: no answer.
+    return { ok: false, problem: describe(error) }
+  }
+}
+
+async function readBounded(response: Response): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength
+    if (size > bodyByteLimit) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** The kind of a network error; never its message, which may repeat what was sent. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return 'no answer'
+  if (error.name === 'TimeoutError') return `no answer within ${timeoutMs} ms`
+  const { cause } = error
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  return typeof code === 'string' ? code : 'no answer, or a redirect'
+}

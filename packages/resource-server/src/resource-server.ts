@@ -1,0 +1,154 @@
+import { type Judge, type Reason, Refusal, recordingJudge, type Step, stepOfRefusal, strictJudge } from '@arctos/core'
+import { type Answer, answerOf, challengeOf } from './answer.ts'
+import { type Configuration, type ResourceServerOptions, readConfiguration, type ScopeTexts } from './configuration.ts'
+import { readBearerToken } from './credentials.ts'
+import type { GuardRequest } from './guard-request.ts'
+import { createIntrospection } from './introspection.ts'
+import { createIssuerMetadata } from './issuer-metadata.ts'
+import { createKeySource } from './key-source.ts'
+import { createOpaqueTokenChecker } from './opaque-token.ts'
+import { judgeScope, type Policy, readPolicy, type ScopeDemand } from './policy.ts'
+import { createRefusalReporter, type RefusalReport } from './refusal-report.ts'
+import { describeResource, metadataUrlOf, type ResourceMetadata } from './resource-metadata.ts'
+import { createSignedTokenChecker } from './signed-token.ts'
+import type { Access, TokenCheck, TokenChecker } from './token-check.ts'
+
+/** What a guard says about one request: allow, deny, or (503) cannot decide. */
+export type Decision =
+  | { readonly ok: true; readonly access: Access }
+  | {
+      readonly ok: false
+      readonly reason: Reason
+      readonly status: number
+      /** The value of `WWW-Authenticate`. */
+      readonly challenge: string | undefined
+      readonly receipt: string | undefined
+      readonly response: Answer
+    }
+
+/** A protected resource: one description, from which checks, challenges and metadata follow. */
+export interface ResourceServer<Scope extends string = string> {
+  readonly resource: string
+  readonly metadata: ResourceMetadata
+  readonly metadataUrl: string
+  /** The path of {@link metadataUrl}. */
+  readonly metadataPath: string
+  /** Decides about one request. Rejects only for a policy that is no policy: a TypeError. */
+  authorize(request: GuardRequest, policy?: Policy<Scope>): Promise<Decision>
+  /** The same for one policy, read at once: a mistake in it throws here, at start. */
+  guard(policy?: Policy<Scope>): (request: GuardRequest) => Promise<Decision>
+  /** Every step of the decision about a token or a request, in order, also those after the first that failed. */
+  explain(tokenOrRequest: string | GuardRequest, policy?: Policy<Scope>): Promise<readonly Step[]>
+  /** What a receipt stands for, while it is among the last 1,000 refusals of this guard. */
+  findRefusal(receipt: string): RefusalReport | undefined
+  /** Loads the keys of every authorization server now. Rejects with a refusal where one does not answer. */
+  reload(): Promise<void>
+}
+
+/** Describes a protected resource. Throws a TypeError for an option that would make it unsafe. */
+export function resourceServer<const Scopes extends ScopeTexts>(
+  options: ResourceServerOptions<Scopes>,
+): ResourceServer<keyof Scopes & string> {
+  const configuration = readConfiguration(options)
+  const { resource, issuers, scopes, now } = configuration
+  const { checkToken, reload } = createTokenChecker(configuration)
+  const metadataUrl = metadataUrlOf(resource)
+  const { receipts, onRefusal, journal } = options
+  const reporter = createRefusalReporter({ resource, now, seal: receipts?.seal, onRefusal, journal })
+
+  const check = async (
+    token: string,
+    demand: ScopeDemand,
+    judge: Judge,
+    proven: TokenCheck['proven'],
+  ): Promise<Access> => {
+    const access = await checkToken({ token, now: Math.floor(now() / 1_000), judge, proven })
+    judgeScope(demand, access, judge)
+    return access
+  }
+
+  const refuse = (error: unknown, demand: ScopeDemand, owner: string | undefined, request: GuardRequest): Decision => {
+    const isRefusal = error instanceof Refusal
+    const refusal = isRefusal ? error : new Refusal('server.fault', { check: 'fault' })
+    const receipt = reporter.report(refusal, owner, request, isRefusal ? undefined : error)
+    const context = { metadataUrl, scope: demand.challenge, receipt }
+    const challenge = challengeOf(refusal, context)
+    const response = answerOf(refusal, challenge, context)
+    return { ok: false, reason: refusal.reason, status: response.status, challenge, receipt, response }
+  }
+
+  const guard = (policy: Policy = {}) => {
+    const demand = readPolicy(policy, scopes)
+    return async (request: GuardRequest): Promise<Decision> => {
+      let owner: string | undefined
+      try {
+        const access = await check(readBearerToken(request), demand, strictJudge, (clientId) => {
+          owner = clientId
+        })
+        return { ok: true, access }
+      } catch (error) {
+        return refuse(error, demand, owner, request)
+      }
+    }
+  }
+
+  return {
+    resource,
+    metadata: describeResource(resource, issuers, scopes),
+    metadataUrl,
+    metadataPath: new URL(metadataUrl).pathname,
+    authorize: async (request, policy) => guard(policy)(request),
+    guard,
+    async explain(tokenOrRequest, policy = {}) {
+      const demand = readPolicy(policy, scopes)
+      const { judge, steps } = recordingJudge()
+      try {
+        const token = typeof tokenOrRequest === 'string' ? tokenOrRequest : readBearerToken(tokenOrRequest)
+        await check(token, demand, judge, () => {})
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+        steps.push(stepOfRefusal(error))
+      }
+      return steps
+    },
+    findRefusal: (receipt) => reporter.find(receipt),
+    reload,
+  }
+}
+
+/** Two dots make a JWT, whatever is between them; everything else is for its issuer to read. */
+function isJwt(token: string): boolean {
+  return token.split('.', 4).length === 3
+}
+
+function createTokenChecker(configuration: Configuration): {
+  readonly checkToken: TokenChecker
+  readonly reload: () => Promise<void>
+} {
+  const { resource, issuers, jwksUri, introspection, clockToleranceSeconds, allowUntyped, fetch, elapsed } =
+    configuration
+  const metadata = new Map(issuers.map((issuer) => [issuer, createIssuerMetadata(issuer, fetch, elapsed)]))
+  const keySources = new Map(
+    [...metadata].map(([issuer, { locate, doubt }]) => {
+      const locateKeys = async () => (jwksUri === undefined ? locate('jwks_uri') : { url: jwksUri })
+      return [issuer, createKeySource({ issuer, locate: locateKeys, doubt, fetch, elapsed })] as const
+    }),
+  )
+  const checkSigned = createSignedTokenChecker({ resource, keySources, allowUntyped, clockToleranceSeconds })
+  let checkOpaque: TokenChecker | undefined
+  const asked = introspection && metadata.get(introspection.issuer)
+  if (introspection !== undefined && asked !== undefined) {
+    checkOpaque = createOpaqueTokenChecker({
+      resource,
+      issuer: introspection.issuer,
+      introspection: createIntrospection(introspection, { metadata: asked, fetch, now: configuration.now }),
+      clockToleranceSeconds,
+    })
+  }
+  return {
+    checkToken: (check) => (checkOpaque === undefined || isJwt(check.token) ? checkSigned(check) : checkOpaque(check)),
+    async reload() {
+      await Promise.all([...keySources.values()].map((keys) => keys.reload()))
+    },
+  }
+}

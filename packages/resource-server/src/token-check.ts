@@ -1,0 +1,29 @@
+import type { AccessToken, Judge } from '@arctos/core'
+
+/** One look at one token. The judge decides whether the first failure ends it, or all of them are written down. */
+export interface TokenCheck {
+  readonly token: string
+  /** Epoch seconds. */
+  readonly now: number
+  readonly judge: Judge
+  /**
+   * Called when the issuer's word for the token is proven, by signature or introspection: from then on a receipt may be shown to
+   * the client that the token names.
+   */
+  readonly proven: (clientId: string | undefined) => void
+}
+
+/** Checks a token of one form. Throws a refusal for what cannot be looked at further. */
+export type TokenChecker = (check: TokenCheck) => Promise<AccessToken>
+
+/** What was verified about the caller of a route. */
+export type Access = AccessToken
+
+/**
+ * The access that an adapter put on a request. Throws a TypeError where no guard did: then the route is open by mistake.
+ */
+export function accessOf(request: object): Access {
+  const { access } = request as { readonly access?: Access }
+  if (access === undefined) throw new TypeError('this request passed no guard: protect its route')
+  return access
+}

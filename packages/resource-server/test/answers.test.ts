@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { resourceServer } from '../src/index.ts'
+import { type App, apps, type Received } from './apps.ts'
+import { type Issuer, resource, sendStatus, startIssuer } from './issuer.ts'
+import { type Vector, vectors } from './vectors.ts'
+
+const metadataUrl = 'https://api.example.com/.well-known/oauth-protected-resource'
+
+describe.each(Object.entries(apps))('%s', (_name, start) => {
+  let issuer: Issuer
+  let app: App
+
+  beforeAll(async () => {
+    issuer = await startIssuer()
+    app = await start(guardOf(issuer))
+  })
+  afterAll(async () => {
+    await app.close()
+    await issuer.close()
+  })
+
+  for (const vector of vectors) {
+    it(vector.title, async () => {
+      const received = vector.outage === undefined ? await ask(app, issuer, vector) : await askInOutage(vector)
+      expect({ status: received.status, error: errorOf(received) }).toEqual({
+        status: vector.status,
+        error: vector.error,
+      })
+    })
+  }
+
+  it('answers a refusal with challenge, body, receipt and no-store [RFC 6750 §3(a)(b)(c)(j)]', async () => {
+    const received = await app.ask({ path: '/read', authorization: ['Bearer garbage'] })
+    expect(received).toEqual({
+      status: 401,
+      headers: expect.objectContaining({
+        'www-authenticate':
+          'Bearer error="invalid_token", error_description="The access token is invalid, expired or was revoked.", ' +
+          `scope="read", resource_metadata="${metadataUrl}"`,
+        'cache-control': 'no-store',
+        'content-type': 'application/json',
+        'arctos-receipt': expect.stringMatching(/^[\w-]{16}$/),
+      }),
+      body: '{"error":"invalid_token","error_description":"The access token is invalid, expired or was revoked."}',
+    })
+  })
+
+  it('answers a request without credentials with a bare challenge, no body, no receipt [RFC 6750 §3.1(d)]', async () => {
+    const { status, headers, body } = await app.ask({ path: '/read' })
+    expect([status, headers['www-authenticate'], headers['arctos-receipt'], body]).toEqual([
+      401,
+      `Bearer scope="read", resource_metadata="${metadataUrl}"`,
+      undefined,
+      '',
+    ])
+  })
+
+  it('names in a 403 the scope to ask for [RFC 6750 §3.1(c)]', async () => {
+    const { headers } = await app.ask({ path: '/write', authorization: [`Bearer ${issuer.token()}`] })
+    expect(headers['www-authenticate']).toContain('error="insufficient_scope"')
+    expect(headers['www-authenticate']).toContain('scope="write"')
+  })
+
+  it('gives the access to the handler', async () => {
+    const { body } = await app.ask({ path: '/read', authorization: [`Bearer ${issuer.token({ sub: 'user-7' })}`] })
+    expect(JSON.parse(body)).toEqual({ subject: 'user-7' })
+  })
+
+  it('says when to come back when it cannot decide [RFC 9110 §15.6.4]', async () => {
+    const vector = vectors.find((each) => each.outage === 'jwks')
+    const { headers, body } = await askInOutage(vector ?? fail())
+    expect(headers['retry-after']).toBe('1')
+    expect(JSON.parse(body)).toEqual({
+      error: 'temporarily_unavailable',
+      error_description: 'The request cannot be decided now. Try again later.',
+    })
+  })
+
+  async function askInOutage(vector: Vector): Promise<Received> {
+    const broken = await startIssuer()
+    broken.answers.set(vector.outage === 'jwks' ? '/jwks' : '/.well-known/oauth-authorization-server', sendStatus(500))
+    const guarded = await start(guardOf(broken))
+    try {
+      return await ask(guarded, broken, vector)
+    } finally {
+      await guarded.close()
+      await broken.close()
+    }
+  }
+})
+
+function fail(): never {
+  throw new Error('there is no such vector')
+}
+
+function guardOf(issuer: Issuer) {
+  return resourceServer({
+    resource,
+    authorizationServers: [issuer.issuer],
+    scopes: { read: 'Read notes', write: 'Change notes' },
+    journal: () => {},
+  })
+}
+
+function ask(app: App, issuer: Issuer, vector: Vector): Promise<Received> {
+  const { authorization, query, body, scope = 'read' } = vector
+  const content = body === undefined ? {} : { method: 'POST', body: body(issuer) }
+  const path = `/${scope}${query?.(issuer) ?? ''}`
+  return app.ask({ path, authorization: authorization(issuer), ...content })
+}
+
+/** The error code of the challenge, `''` for a challenge without one. */
+function errorOf({ headers }: Received): string | undefined {
+  const challenge = headers['www-authenticate']
+  if (challenge === undefined) return undefined
+  expect(challenge).toMatch(/^Bearer (\w+="[^"\\]*")(, \w+="[^"\\]*")*$/)
+  return /\berror="([^"]*)"/.exec(challenge)?.[1] ?? ''
+}
