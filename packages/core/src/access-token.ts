@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, parseJsonObject, readNumber, readString, readStrings } from './json.ts'
+import { type JsonObject, parseJsonObject, readNumber, readString, readStrings } from './json.ts'
 import { type Judge, strictJudge } from './judgement.ts'
 import { Refusal } from './refusal.ts'
 
@@ -23,7 +23,7 @@ export interface AccessToken {
   readonly expiresAt: number
   /** The grant it was issued under; absent for client credentials and foreign issuers. */
   readonly grantId: string | undefined
-  /** All claims, for the application's own members. Frozen. */
+  /** All claims, for the application's own members. Whoever shares them between requests calls `freezeClaims` first. */
   readonly claims: JsonObject
 }
 
@@ -64,7 +64,6 @@ export function checkAccessTokenClaims(
   now: number,
   judge: Judge = strictJudge,
 ): AccessToken {
-  const tolerance = expected.clockToleranceSeconds
   const issuer = readString(claims, 'iss')
   judge('issuer', issuer === expected.issuer, 'token.issuer', expected.issuer, brief(issuer))
 
@@ -77,17 +76,7 @@ export function checkAccessTokenClaims(
     brief(audience?.join(' ')),
   )
 
-  const expiresAt = readTime(claims, 'exp')
-  judge('expiry claim', expiresAt !== undefined, 'token.claim_invalid', 'exp in epoch seconds', typeof claims['exp'])
-  judge('expiry', expiresAt === undefined || now < expiresAt + tolerance, 'token.expired', now, expiresAt)
-
-  const issuedAt = readTime(claims, 'iat')
-  judge('issue time claim', issuedAt !== undefined, 'token.claim_invalid', 'iat in epoch seconds', typeof claims['iat'])
-  const earliest = Math.max(
-    issuedAt ?? 0,
-    claims['nbf'] === undefined ? 0 : (readTime(claims, 'nbf') ?? Number.POSITIVE_INFINITY),
-  )
-  judge('issue time', earliest <= now + tolerance, 'token.issued_in_future', now, earliest)
+  const { issuedAt, expiresAt } = checkTimes(claims, expected.clockToleranceSeconds, now, judge)
 
   const subject = readIdentifier(claims, 'sub')
   const clientId = readIdentifier(claims, 'client_id')
@@ -118,12 +107,32 @@ export function checkAccessTokenClaims(
     audience: audience ?? [],
     scopes: scopes ?? [],
     jti: jti ?? '',
-    issuedAt: issuedAt ?? 0,
-    expiresAt: expiresAt ?? 0,
+    issuedAt,
+    expiresAt,
     grantId: readString(claims, 'grant_id'),
     claims,
   }
   return token as unknown as AccessToken
+}
+
+/** A token lives from `iat` (and `nbf`, if any) up to `exp`, each bound widened by the tolerance. RFC 7519 §4.1.4 */
+function checkTimes(
+  claims: JsonObject,
+  toleranceSeconds: number,
+  now: number,
+  judge: Judge,
+): { readonly issuedAt: number; readonly expiresAt: number } {
+  const expiresAt = readTime(claims, 'exp')
+  judge('expiry claim', expiresAt !== undefined, 'token.claim_invalid', 'exp in epoch seconds', typeof claims['exp'])
+  judge('expiry', expiresAt === undefined || now < expiresAt + toleranceSeconds, 'token.expired', now, expiresAt)
+
+  const issuedAt = readTime(claims, 'iat')
+  judge('issue time claim', issuedAt !== undefined, 'token.claim_invalid', 'iat in epoch seconds', typeof claims['iat'])
+  const notBefore = claims['nbf'] === undefined ? 0 : readTime(claims, 'nbf')
+  judge('start claim', notBefore !== undefined, 'token.claim_invalid', 'nbf in epoch seconds', typeof claims['nbf'])
+  const earliest = Math.max(issuedAt ?? 0, notBefore ?? 0)
+  judge('issue time', earliest <= now + toleranceSeconds, 'token.issued_in_future', now, earliest)
+  return { issuedAt: issuedAt ?? 0, expiresAt: expiresAt ?? 0 }
 }
 
 const identifierLimit = 512
@@ -147,23 +156,6 @@ function readScopes(claims: JsonObject): readonly string[] | undefined {
   if (typeof scope === 'string') return scope === '' ? none : scope.split(' ')
   if (scope !== undefined) return undefined
   return claims['scp'] === undefined ? none : readStrings(claims, 'scp')
-}
-
-/** Freezes claims all the way down: cached tokens are shared between requests. */
-export function freezeClaims(claims: JsonObject): JsonObject {
-  for (const value of Object.values(claims)) {
-    if (isJsonObject(value)) freezeClaims(value)
-    else if (Array.isArray(value)) freezeList(value)
-  }
-  return Object.freeze(claims)
-}
-
-function freezeList(values: readonly unknown[]): void {
-  for (const value of values) {
-    if (isJsonObject(value)) freezeClaims(value)
-    else if (Array.isArray(value)) freezeList(value)
-  }
-  Object.freeze(values)
 }
 
 /** What was received goes into explanations only in part: it is the sender's text. */

@@ -1,5 +1,5 @@
 import { decodeBase64url, isCanonicalBase64url } from './base64url.ts'
-import { type JsonObject, parseJsonObject, readString } from './json.ts'
+import { freezeClaims, type JsonObject, parseJsonObject, readString } from './json.ts'
 import { createRecentCache } from './recent-cache.ts'
 import { Refusal } from './refusal.ts'
 
@@ -69,7 +69,12 @@ function checkHeader(members: JsonObject): JoseHeader {
   if (alg === undefined) throw malformed('alg', 'a string', undefined)
   // Even an empty or standard-name crit is refused: we know no extension, so a token with one is never for us.
   if (members['crit'] !== undefined) throw malformed('crit', 'absent', 'present')
-  return { alg, kid: optionalString(members, 'kid'), typ: optionalString(members, 'typ'), members }
+  return {
+    alg,
+    kid: optionalString(members, 'kid'),
+    typ: optionalString(members, 'typ'),
+    members: freezeClaims(members),
+  }
 }
 
 function optionalString(members: JsonObject, name: string): string | undefined {

@@ -2,7 +2,6 @@ export {
   type AccessToken,
   type AccessTokenExpectation,
   checkAccessTokenClaims,
-  freezeClaims,
   parseClaims,
 } from './access-token.ts'
 export { type Algorithm, isAlgorithm } from './algorithms.ts'
@@ -18,6 +17,7 @@ export { decodeUnverifiedJws, type JoseHeader, tokenLengthLimit, type Unverified
 export { deriveKey, equalInConstantTime, hmacSha256, seal, sha256, sha256Base64url, unseal } from './crypto.ts'
 export { type Explanation, explainRefusal, formatExplanation } from './explanation.ts'
 export {
+  freezeClaims,
   isJsonObject,
   type JsonObject,
   type JsonValue,

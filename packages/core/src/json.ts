@@ -97,3 +97,20 @@ export function readStrings(object: JsonObject, name: string): readonly string[]
   if (!Array.isArray(value) || value.length === 0) return undefined
   return value.every((item) => typeof item === 'string') ? (value as readonly string[]) : undefined
 }
+
+/** Freezes claims (or a header) all the way down: what is cached is shared between requests. */
+export function freezeClaims(claims: JsonObject): JsonObject {
+  for (const value of Object.values(claims)) {
+    if (isJsonObject(value)) freezeClaims(value)
+    else if (Array.isArray(value)) freezeList(value)
+  }
+  return Object.freeze(claims)
+}
+
+function freezeList(values: readonly unknown[]): void {
+  for (const value of values) {
+    if (isJsonObject(value)) freezeClaims(value)
+    else if (Array.isArray(value)) freezeList(value)
+  }
+  Object.freeze(values)
+}
