@@ -53,18 +53,28 @@ export function verifyClientAssertion(
   now: number,
 ): ClientAssertion {
   const { jws, claims } = assertion
-  const key = keys.find((candidate) => jws.header.kid === undefined || candidate.kid === jws.header.kid)
-  if (key === undefined) throw invalid('kid', 'a registered key', jws.header.kid?.slice(0, 40))
-  try {
-    verifySignature(jws, key)
-  } catch (error) {
-    throw asAssertionRefusal(error)
-  }
+  verifyWithOneOf(keys, jws)
   const { aud } = claims
   if (aud !== issuer) {
     throw new Refusal('client.assertion_audience', { check: 'aud', expected: issuer, received: describeAudience(aud) })
   }
   return { jti: readJti(claims), expiresAt: checkTimes(claims, now) }
+}
+
+/** `kid` is only a hint (RFC 7515 §4.1.4): without one, every key of the client's may have made the signature. */
+function verifyWithOneOf(keys: readonly VerificationKey[], jws: UnverifiedJws): void {
+  const { kid } = jws.header
+  let refusal: unknown = invalid('kid', 'a registered key', kid?.slice(0, 40))
+  for (const key of keys) {
+    if (kid !== undefined && key.kid !== kid) continue
+    try {
+      verifySignature(jws, key)
+      return
+    } catch (error) {
+      refusal = asAssertionRefusal(error)
+    }
+  }
+  throw refusal
 }
 
 function checkTimes(claims: JsonObject, now: number): number {
