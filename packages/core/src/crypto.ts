@@ -46,6 +46,7 @@ const tagBytes = 16
  * @param nonce 12 bytes, never used twice with one key
  */
 export function seal(key: Uint8Array, purpose: string, plaintext: Uint8Array, nonce: Uint8Array): Buffer {
+  if (nonce.byteLength !== nonceBytes) throw new RangeError('a nonce is 12 bytes')
   const cipher = createCipheriv('aes-256-gcm', key, nonce)
   cipher.setAAD(Buffer.from(purpose))
   return Buffer.concat([nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
