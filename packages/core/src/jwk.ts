@@ -22,6 +22,8 @@ export interface RejectedJwk {
   readonly why: string
 }
 
+type RsaAlgorithm = 'RS256' | 'PS256'
+
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 
 /**
@@ -34,7 +36,7 @@ const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 export function importVerificationKey(
   jwk: JsonObject,
   owner: string,
-  defaultRsaAlgorithm: Algorithm = 'RS256',
+  defaultRsaAlgorithm: RsaAlgorithm = 'RS256',
 ): VerificationKey | RejectedJwk {
   const kid = readString(jwk, 'kid')
   const reject = (why: string): RejectedJwk => ({ kid, why })
@@ -59,12 +61,19 @@ export function isVerificationKey(result: VerificationKey | RejectedJwk): result
   return 'key' in result
 }
 
-/** The RFC 7638 SHA-256 thumbprint of a public JWK. */
+/** The required members of each key type, in the order in which they are hashed (RFC 7638 §3.2). */
+const thumbprintMembers: ReadonlyMap<string, readonly string[]> = new Map([
+  ['EC', ['crv', 'kty', 'x', 'y']],
+  ['OKP', ['crv', 'kty', 'x']],
+  ['RSA', ['e', 'kty', 'n']],
+])
+
+/** The SHA-256 thumbprint of a public JWK, as base64url. Throws a `TypeError` for anything else. RFC 7638 §3 */
 export function jwkThumbprint(jwk: JsonObject): string {
-  const names = { EC: ['crv', 'kty', 'x', 'y'], OKP: ['crv', 'kty', 'x'], RSA: ['e', 'kty', 'n'] }[
-    readString(jwk, 'kty') ?? ''
-  ]
-  if (names === undefined) throw new TypeError('a thumbprint needs a key of type EC, OKP or RSA')
+  const names = thumbprintMembers.get(readString(jwk, 'kty') ?? '')
+  if (names === undefined || names.some((name) => readString(jwk, name) === undefined)) {
+    throw new TypeError('a thumbprint needs a whole public key of type EC, OKP or RSA')
+  }
   return sha256Base64url(JSON.stringify(Object.fromEntries(names.map((name) => [name, jwk[name]]))))
 }
 
@@ -77,7 +86,7 @@ function mayVerify(jwk: JsonObject): boolean {
   )
 }
 
-function algorithmOf(jwk: JsonObject, defaultRsaAlgorithm: Algorithm): Algorithm | undefined {
+function algorithmOf(jwk: JsonObject, defaultRsaAlgorithm: RsaAlgorithm): Algorithm | undefined {
   const { kty, crv, alg } = jwk
   const only = (...names: readonly Algorithm[]): Algorithm | undefined => {
     if (alg === undefined) return names[0]
@@ -96,19 +105,26 @@ function curveProblem(jwk: JsonObject): string | undefined {
 }
 
 function rsaProblem(jwk: JsonObject): string | undefined {
-  const modulus = decodeBase64url(readString(jwk, 'n') ?? '')
-  const exponent = decodeBase64url(readString(jwk, 'e') ?? '')
-  if (modulus === undefined || exponent === undefined || exponent.byteLength === 0)
-    return 'n or e is not canonical base64url'
-  if (modulus.byteLength < 256 || modulus.byteLength > 512 || (modulus[0] ?? 0) === 0)
-    return 'the modulus is not of 2048 to 4096 bits'
-  if (modulus.byteLength === 256 && (modulus[0] ?? 0) < 0x80) return 'the modulus is not of 2048 to 4096 bits'
-  const e = exponent.byteLength <= 4 ? exponent.readUIntBE(0, exponent.byteLength) : 0
-  if (e < 65_537 || e % 2 === 0) return 'the exponent is even, below 65537 or above 2^32'
-  return hasRocaFingerprint(BigInt(`0x${modulus.toString('hex')}`))
-    ? 'the modulus was made by the broken ROCA generator'
-    : undefined
+  const modulus = decodeUnsigned(jwk, 'n')
+  const exponent = decodeUnsigned(jwk, 'e')
+  if (modulus === undefined || exponent === undefined) return 'n or e is not a canonical Base64urlUInt'
+  if (modulus < 1n << 2047n || modulus >= 1n << 4096n) return 'the modulus is not of 2048 to 4096 bits'
+  if (modulus % 2n === 0n) return 'the modulus is even'
+  if (exponent < 65_537n || exponent >= 1n << 32n || exponent % 2n === 0n) {
+    return 'the exponent is even, below 65537 or above 2^32'
+  }
+  return hasRocaFingerprint(modulus) ? 'the modulus was made by the broken ROCA generator' : undefined
 }
+
+/** A positive integer in its shortest form (RFC 7518 §2). */
+function decodeUnsigned(jwk: JsonObject, name: string): bigint | undefined {
+  const text = readString(jwk, name) ?? ''
+  const bytes = text.length <= unsignedLengthLimit ? decodeBase64url(text) : undefined
+  return bytes === undefined || !bytes[0] ? undefined : BigInt(`0x${bytes.toString('hex')}`)
+}
+
+// The longest modulus on offer has 683 characters; a longer text is not worth decoding.
+const unsignedLengthLimit = 700
 
 // CVE-2017-15361: moduli of that generator are powers of 65537 modulo every one of these primes; others practically never are.
 const rocaPrimes = [
