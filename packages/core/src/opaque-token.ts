@@ -47,11 +47,15 @@ export function parseOpaqueToken(kind: OpaqueKind, text: string, byteLength: num
   return decodeWord(text, bodyLength) === crc32(text.slice(0, bodyLength)) ? bytes : undefined
 }
 
-/** Whether a text looks like a machine-made secret or a JWT, so that it must not be taken from a command line or logged. */
+// A JOSE header begins with `{"`, which base64url writes as eyJ; the lookbehind keeps the search linear.
+const jwt = /(?<![\w-])eyJ[\w-]+\.[\w-]*\.[\w-]*/
+
+/**
+ * Whether a text holds what looks like a machine-made secret or a JWT, also inside `Bearer …` or `--token=…`, so that it must
+ * not be taken from a command line or logged.
+ */
 export function looksLikeCredential(text: string): boolean {
-  return (
-    Object.values(opaqueKinds).some((prefix) => text.startsWith(prefix)) || /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/.test(text)
-  )
+  return Object.values(opaqueKinds).some((prefix) => text.includes(prefix)) || jwt.test(text)
 }
 
 function encodeWord(word: number): string {
