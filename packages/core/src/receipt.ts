@@ -29,15 +29,20 @@ export interface ReceiptContent {
 const purpose = 'arctos receipt'
 const kidBytes = 4
 const factsByteLimit = 160
-const receiptLengthLimit = 1_000
+const readerByteLimit = 300
+const receiptLengthLimit = 1_300
 
-/** @param nonce 12 random bytes */
+/**
+ * Seals what a refusal was about. Facts are shortened to 160 bytes. An owner or audience beyond 300 bytes is left out, never
+ * cut, for its beginning may be the name of somebody else: then the operator alone can read the receipt.
+ *
+ * @param nonce 12 random bytes
+ */
 export function sealReceipt(key: ReceiptKey, content: ReceiptContent, nonce: Uint8Array): string {
   const { at, reason, facts, owner, audience } = content
-  const plaintext = Buffer.from(
-    JSON.stringify({ t: at, r: reason, f: boundFacts(facts), o: owner, a: audience?.slice(0, 120) }),
-  )
-  return Buffer.concat([key.kid, seal(key.key, purpose, plaintext, nonce)]).toString('base64url')
+  const members = { t: at, r: reason, f: boundFacts(facts), o: boundReader(owner), a: boundReader(audience) }
+  const sealed = seal(key.key, purpose, Buffer.from(JSON.stringify(members)), nonce)
+  return Buffer.concat([key.kid, sealed]).toString('base64url')
 }
 
 /** Reads a receipt with whichever of the keys made it; `undefined` for anything that none of them did. */
@@ -68,6 +73,10 @@ function boundFacts(facts: Facts): Facts {
     if (Buffer.byteLength(JSON.stringify(kept)) > factsByteLimit) delete kept[name]
   }
   return kept
+}
+
+function boundReader(name: string | undefined): string | undefined {
+  return name !== undefined && Buffer.byteLength(JSON.stringify(name)) <= readerByteLimit ? name : undefined
 }
 
 function readFacts(value: unknown): Facts {
