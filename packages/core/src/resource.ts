@@ -1,12 +1,14 @@
+const lengthLimit = 500
+
+// Only what RFC 3986 §2 allows, two slashes, no user information: the URL parser would also take `https:host` or `https:\\host`.
+const form = /^https?:\/\/[\w.~:!$&'()*+,;=%[\]-]+(?:\/[\w.~:/@!$&'()*+,;=%-]*)?$/i
+
 /**
  * Whether a text can be a resource identifier: an absolute http(s) URI without fragment, user information or query, at most
  * 500 characters (RFC 8707 §2, RFC 9728 §1.2).
  */
 export function isResourceIdentifier(text: string): boolean {
-  if (text.length > 500 || /[^\x21-\x7e]/.test(text) || text.includes('#') || text.includes('?')) return false
-  if (!URL.canParse(text)) return false
-  const url = new URL(text)
-  return (url.protocol === 'https:' || url.protocol === 'http:') && url.username === '' && url.password === ''
+  return text.length <= lengthLimit && form.test(text) && URL.canParse(text)
 }
 
 /**
