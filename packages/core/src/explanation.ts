@@ -31,9 +31,14 @@ export function explainRefusal(reason: Reason, facts: Facts): Explanation {
 /** The explanation as lines for a terminal. Control characters of what was received are replaced, so that it cannot draw there. */
 export function formatExplanation(explanation: Explanation): readonly string[] {
   const { reason, status, error, check, expected, received, spec, fix } = explanation
-  const lines = [`${status} ${error === '' ? 'no credentials' : error}  (${reason}, ${spec})`, `  check     ${check}`]
-  if (expected !== undefined) lines.push(`  expected  ${expected}`)
-  if (received !== undefined) lines.push(`  received  ${received}`)
+  const lines = [`${status} ${error === '' ? 'no credentials' : error}  (${reason}, ${spec})`]
+  lines.push(`  check     ${printable(check)}`)
+  if (expected !== undefined) lines.push(`  expected  ${printable(expected)}`)
+  if (received !== undefined) lines.push(`  received  ${printable(received)}`)
   lines.push(`  fix       ${fix}`)
-  return lines.map((line) => line.replace(/[^\x20-\x7e]/g, '?'))
+  return lines
+}
+
+function printable(value: string | number | boolean): string {
+  return String(value).replace(/[^\x20-\x7e]/g, '?')
 }
