@@ -1,1 +1,22 @@
-export {}
+export { type ClientCredentialsTarget, type OAuthClient, type OAuthClientOptions, oauthClient } from './client.ts'
+export {
+  type ClientAuthentication,
+  type ClientCredentials,
+  clientSecretBasic,
+  clientSecretPost,
+  type PrivateJwk,
+  privateKeyJwt,
+} from './client-authentication.ts'
+export type { Environment, Fetch } from './environment.ts'
+export {
+  ClientError,
+  type ClientErrorCode,
+  OAuthError,
+  type RefusedAnswer,
+  SessionOver,
+  Unavailable,
+} from './errors.ts'
+export type { LoginOptions } from './login.ts'
+export type { ResourceFetch } from './resource-fetch.ts'
+export type { Session } from './session.ts'
+export { memoryStore, type SessionStore } from './session-store.ts'

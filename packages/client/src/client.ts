@@ -1,0 +1,86 @@
+import type { Secret } from '@arctos/core'
+import { type ClientAuthentication, noClientAuthentication } from './client-authentication.ts'
+import { createClientCredentialsTokens } from './client-credentials.ts'
+import { createRegistration } from './endpoint.ts'
+import { completeEnvironment, type Environment } from './environment.ts'
+import { ClientError } from './errors.ts'
+import { type LoginOptions, logIn } from './login.ts'
+import { createResourceFetch, type ResourceFetch } from './resource-fetch.ts'
+import { isIssuer } from './secure-url.ts'
+import { createSession, type Session } from './session.ts'
+import { formatSessionState, parseSessionState } from './session-state.ts'
+import { memoryStore, type SessionStore } from './session-store.ts'
+
+export interface OAuthClientOptions extends Partial<Environment> {
+  /** The authorization server, spelled exactly as its metadata spells `issuer`. https, or http on loopback. */
+  readonly issuer: string
+  readonly clientId: string
+  /** How the client proves who it is; without it, it is a public client that only gives its name. */
+  readonly auth?: ClientAuthentication
+  /** Longest wait for one answer of the authorization server. Default 3 s for metadata, 8 s for everything that is posted. */
+  readonly timeoutMs?: number
+}
+
+/** What to call: `resource` is the identifier of the protected resource (RFC 8707 §2), `scope` what to ask for. */
+export interface ClientCredentialsTarget {
+  readonly resource: string
+  readonly scope?: string
+}
+
+/** One registered client at one authorization server. */
+export interface OAuthClient {
+  /** A fetch with tokens for the client itself (RFC 6749 §4.4), kept and renewed for everyone who uses this client. */
+  fetch(target: ClientCredentialsTarget): ResourceFetch
+  /** Such a token that is good now, for those who cannot use {@link OAuthClient.fetch}. */
+  accessToken(target: ClientCredentialsTarget): Promise<Secret>
+  /** Logs a user in through the browser. Replaces what the store holds, once the login has succeeded. */
+  login(options: LoginOptions & { readonly store?: SessionStore }): Promise<Session>
+  /** The session that an earlier login left in the store; `undefined` where there is none. It may turn out to be over. */
+  resume(options: { readonly store: SessionStore }): Promise<Session | undefined>
+}
+
+/** Makes a client. Nothing is sent before it is needed. Throws `invalid_option`. */
+export function oauthClient(options: OAuthClientOptions): OAuthClient {
+  const { issuer, clientId, auth = noClientAuthentication, timeoutMs } = options
+  if (!isIssuer(issuer)) {
+    throw new ClientError(
+      'invalid_option',
+      'issuer must be an https URL (http on loopback) without query, fragment or user',
+    )
+  }
+  if (!/^[\x20-\x7e]{1,2000}$/.test(clientId))
+    throw new ClientError('invalid_option', 'clientId must be printable ASCII')
+  const registration = createRegistration({ issuer, clientId, auth }, completeEnvironment(options), timeoutMs)
+  const tokens = createClientCredentialsTokens(registration)
+
+  return {
+    fetch({ resource, scope }) {
+      return createResourceFetch(resource, tokens.keeper(resource, scope), registration.environment.fetch)
+    },
+    async accessToken({ resource, scope }) {
+      return (await tokens.keeper(resource, scope).current()).token
+    },
+    async login({ store = memoryStore(), ...login }) {
+      const state = await logIn(registration, login)
+      const text = formatSessionState(state)
+      await replaceCell(store, text)
+      return createSession(registration, store, state)
+    },
+    async resume({ store }) {
+      const text = await store.read()
+      return text === undefined
+        ? undefined
+        : createSession(registration, store, parseSessionState(text, issuer, clientId))
+    },
+  }
+}
+
+const swapLimit = 20
+
+/** Writes over whatever is in the cell: a login is newer. Another process that renews can only come between so often. */
+async function replaceCell(store: SessionStore, text: Secret): Promise<void> {
+  for (let count = 0; count < swapLimit; count++) {
+    if (await store.compareAndSwap(await store.read(), text)) return
+  }
+  throw new ClientError('store_refused', 'the store does not take the session: another process keeps changing it')
+}

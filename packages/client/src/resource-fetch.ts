@@ -1,0 +1,96 @@
+import { rejectsToken } from './challenges.ts'
+import type { Fetch } from './environment.ts'
+import { ClientError } from './errors.ts'
+import { readResourceOption } from './options.ts'
+import { followRedirects, isReplayable } from './redirects.ts'
+import type { HeldToken } from './token-answer.ts'
+import type { TokenKeeper } from './token-keeper.ts'
+
+/**
+ * Like fetch, with the resource's access token. A relative URL is resolved against the resource; a URL elsewhere throws
+ * `outside_resource` before anything is sent.
+ */
+export type ResourceFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+
+/**
+ * A fetch locked to one resource: the token goes to URLs of its origin at or below its path, to no other, also not by a
+ * redirect (RFC 6750 §5.3). An answer that rejects the token is tried once more with a new one, if the body can be sent again;
+ * every other answer, 503 too, is handed on as it is.
+ */
+export function createResourceFetch(resource: string, keeper: TokenKeeper, fetch: Fetch): ResourceFetch {
+  const boundary = createBoundary(resource)
+
+  return async (input, init = {}) => {
+    const url = boundary.resolve(input)
+    const request = input instanceof Request ? requestInit(input, init) : init
+    const send = (held: HeldToken): Promise<Response> => {
+      return followRedirects({ fetch, url, init: request, token: held.token, isInside: boundary.isInside })
+    }
+    const held = await unlessAborted(() => keeper.current(), request.signal)
+    const response = await send(held)
+    if (!rejectsToken(response)) return response
+    if (!isReplayable(request.body)) {
+      // The next call shall not meet the same refusal, but this one cannot be repeated.
+      keeper.replace(held).catch(() => undefined)
+      return response
+    }
+    const other = await unlessAborted(() => keeper.replace(held), request.signal)
+    if (other === held) return response
+    await response.body?.cancel()
+    return await send(other)
+  }
+}
+
+interface Boundary {
+  resolve(input: string | URL | Request): URL
+  isInside(url: URL): boolean
+}
+
+function createBoundary(resource: string): Boundary {
+  const root = new URL(readResourceOption(resource))
+  const prefix = root.pathname.replace(/\/$/, '')
+  // With a slash at its end, or the last segment of the resource's path would be taken for a file name and replaced.
+  const base = `${root.origin}${prefix}/`
+
+  const isInside = (url: URL): boolean => {
+    if (url.origin !== root.origin || url.username !== '' || url.password !== '') return false
+    if (prefix === '') return true
+    // A server may decode these and walk up, after we have compared.
+    if (/%2f|%5c/i.test(url.pathname) && /(^|\/|%2f|%5c)(\.|%2e){2}($|\/|%2f|%5c)/i.test(url.pathname)) return false
+    return url.pathname === prefix || url.pathname.startsWith(`${prefix}/`)
+  }
+  return {
+    isInside,
+    resolve(input) {
+      const text = input instanceof Request ? input.url : String(input)
+      const url = text === '' ? root : URL.canParse(text, base) ? new URL(text, base) : undefined
+      if (url !== undefined && isInside(url)) return url
+      const where = url === undefined ? 'what is no URL' : `${url.origin}${url.pathname}`
+      throw new ClientError('outside_resource', `${where} is not within the resource ${resource}, so it gets no token`)
+    },
+  }
+}
+
+/** What a Request asks for, as an init, so that it can be sent with other headers. */
+function requestInit(request: Request, init: RequestInit): RequestInit {
+  const { method, headers, body, redirect, signal } = request
+  const streamed = body === null ? {} : ({ body, duplex: 'half' } as const)
+  return { method, headers, redirect, signal, ...streamed, ...init }
+}
+
+/** Waits for a token no longer than the caller cares; what is under way goes on for the others. */
+async function unlessAborted<Value>(
+  begin: () => Promise<Value>,
+  signal: AbortSignal | null | undefined,
+): Promise<Value> {
+  if (!signal) return await begin()
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([begin(), aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
