@@ -72,13 +72,14 @@ export interface IntrospectionConfiguration {
 /** Throws a TypeError that names the option, what it is and what is allowed: an unsafe guard must not start. */
 export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceServerOptions<Scopes>): Configuration {
   const { resource, authorizationServers: issuers, jwksUri, typ = 'at+jwt', clockToleranceSeconds = 10 } = options
-  check(isResourceIdentifier(resource), 'resource', resource, 'an absolute http(s) URI without query or fragment')
+  const isResource = typeof resource === 'string' && isResourceIdentifier(resource)
+  check(isResource, 'resource', resource, 'an absolute http(s) URI without query or fragment')
   check(Array.isArray(issuers) && issuers.length > 0, 'authorizationServers', issuers, 'at least one issuer identifier')
   for (const issuer of issuers) {
     check(isTrustworthyUrl(issuer) && !/[?#]/.test(issuer), 'authorizationServers', issuer, `${urlRule}, no query`)
   }
   check(new Set(issuers).size === issuers.length, 'authorizationServers', issuers, 'each issuer once')
-  const scopes = Object.keys(options.scopes)
+  const scopes = Object.keys(options.scopes ?? {})
   for (const word of scopes)
     check(isScopeWord(word), 'scopes', word, 'words of printable ASCII without space, " and \\')
   if (jwksUri !== undefined) {

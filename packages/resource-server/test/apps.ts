@@ -159,7 +159,6 @@ export function askOverHttp(
   return new Promise((resolve, reject) => {
     const headers: OutgoingHttpHeaders = {}
     if (body !== undefined) headers['content-type'] = 'application/x-www-form-urlencoded'
-    if (authorization.length > 0) headers['authorization'] = [...authorization]
     const request = httpRequest(`${origin}${path}`, { method, headers }, (response) => {
       let text = ''
       response.setEncoding('utf8')
@@ -170,6 +169,7 @@ export function askOverHttp(
         resolve({ status: response.statusCode ?? 0, headers: response.headers as Record<string, string>, body: text })
       })
     })
+    if (authorization.length > 0) request.setHeader('authorization', authorization)
     request.on('error', reject)
     request.end(body)
   })

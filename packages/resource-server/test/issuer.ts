@@ -130,3 +130,18 @@ export function sendJson(
 export function sendStatus(status: number): RequestListener {
   return (_request, response) => void response.writeHead(status).end()
 }
+
+/** Never answers. `open` counts the requests that still wait, `release` drops them. */
+export function hang(): { listener: RequestListener; open: () => number; release: () => void } {
+  const waiting = new Set<ServerResponse>()
+  return {
+    listener: (_request, response) => {
+      waiting.add(response)
+      response.on('close', () => waiting.delete(response))
+    },
+    open: () => waiting.size,
+    release: () => {
+      for (const response of waiting) response.destroy()
+    },
+  }
+}

@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest'
+import { type ResourceServerOptions, resourceServer } from '../src/index.ts'
+
+type Options = ResourceServerOptions<Record<string, string>>
+const good: Options = {
+  resource: 'https://api.example.com',
+  authorizationServers: ['https://as.example.com'],
+  scopes: { read: '' },
+}
+const introspection = { clientId: 'rs', clientSecret: 's' }
+const start = (options: Record<string, unknown>) => () => resourceServer({ ...good, ...options } as Options)
+
+describe('a guard does not start', () => {
+  it.each([
+    ['resource', { resource: undefined }],
+    ['resource', { resource: '' }],
+    ['resource', { resource: 'api' }],
+    ['resource', { resource: 'https://api.example.com/?a' }],
+    ['resource', { resource: 'https://api.example.com/#a' }],
+    ['authorizationServers', { authorizationServers: [] }],
+    ['authorizationServers', { authorizationServers: undefined }],
+    ['authorizationServers', { authorizationServers: ['as.example.com'] }],
+    ['authorizationServers', { authorizationServers: ['http://as.example.com'] }],
+    ['authorizationServers', { authorizationServers: ['https://as.example.com?a'] }],
+    ['authorizationServers', { authorizationServers: ['https://as.example.com', 'https://as.example.com'] }],
+    ['scopes', { scopes: { 'two words': '' } }],
+    ['scopes', { scopes: { '"': '' } }],
+    ['jwksUri', { jwksUri: 'http://as.example.com/jwks' }],
+    ['jwksUri', { jwksUri: 'file:///etc/passwd' }],
+    ['jwksUri', { jwksUri: 'https://a.example/', authorizationServers: ['https://a.example', 'https://b.example'] }],
+    ['typ', { typ: 'jwt' }],
+    ['clockToleranceSeconds', { clockToleranceSeconds: 61 }],
+    ['clockToleranceSeconds', { clockToleranceSeconds: -1 }],
+    ['clockToleranceSeconds', { clockToleranceSeconds: Number.NaN }],
+    ['introspection.clientId', { introspection: { ...introspection, clientId: '' } }],
+    ['introspection.clientSecret', { introspection: { ...introspection, clientSecret: '' } }],
+    ['introspection.endpoint', { introspection: { ...introspection, endpoint: 'http://as.example.com/i' } }],
+    ['introspection.issuer', { introspection: { ...introspection, issuer: 'https://other.example' } }],
+    ['introspection.issuer', { introspection, authorizationServers: ['https://a.example', 'https://b.example'] }],
+    ['introspection.maxAgeSeconds', { introspection: { ...introspection, maxAgeSeconds: 61 } }],
+  ])('with a wrong %s, and names it: %j', (key, options) => {
+    expect(start(options)).toThrow(new RegExp(`^resourceServer: ${key.replace('.', '\\.')} is .+; allowed is `))
+  })
+
+  it('with a policy that names an unknown scope, or none at all', () => {
+    const api = resourceServer(good)
+    for (const scope of ['other', [], ['read', 'other'], { any: [] }, { any: ['other'] }]) {
+      expect(() => api.guard({ scope } as never)).toThrow(
+        /^policy: scope is .+; allowed are the scopes of the resource: read$/,
+      )
+    }
+  })
+})
+
+describe('a guard starts', () => {
+  it.each([
+    [{ clockToleranceSeconds: 0 }],
+    [{ clockToleranceSeconds: 60 }],
+    [
+      {
+        authorizationServers: [
+          'http://localhost:4000',
+          'http://127.0.0.1:4000',
+          'http://[::1]:4000',
+          'https://as.example/t',
+        ],
+      },
+    ],
+    [{ resource: 'http://localhost:4001' }],
+    [{ typ: 'JWT' }],
+    [{ introspection: { ...introspection, maxAgeSeconds: 60 } }],
+  ])('with %j', (options) => {
+    expect(start(options)).not.toThrow()
+  })
+})
+
+it('shows neither a secret nor user information of a URL in its complaint', () => {
+  const secret = { introspection: { clientId: '', clientSecret: 'marker' } }
+  const url = { authorizationServers: ['https://user:marker@as.example.com'] }
+  for (const options of [secret, url]) {
+    expect(start(options)).toThrow(expect.objectContaining({ message: expect.not.stringContaining('marker') }))
+  }
+})
