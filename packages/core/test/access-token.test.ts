@@ -34,7 +34,7 @@ describe('parseClaims', () => {
 })
 
 describe('checkAccessTokenClaims', () => {
-  it('reads a good token [RFC 9068 §2.2]', () => {
+  it('reads a good token', () => {
     expect(read({ grant_id: 'grant-1', tenant: 'a' })).toEqual({
       issuer: 'https://as.example.com',
       subject: 'user-1',
@@ -150,7 +150,7 @@ describe('expiry', () => {
     ['in milliseconds', (now + 240) * 1000],
     ['a list', [now + 240]],
     ['true', true],
-  ])('is refused when it is %s [RFC 9068 §2.2(b), RFC 7519 §4.1.4]', (_name, exp) => {
+  ])('is refused when it is %s [RFC 9068 §4(g), RFC 7519 §4.1.4]', (_name, exp) => {
     expect(reasonFor({ exp })).toBe('token.claim_invalid')
   })
 
@@ -179,7 +179,7 @@ describe('issue time', () => {
     ['null', null],
     ['negative', -1],
     ['1e300', 1e300],
-  ])('is refused when it is %s [RFC 9068 §2.2(f)]', (_name, iat) => {
+  ])('is refused when it is %s [RFC 7519 §4.1.6]', (_name, iat) => {
     expect(reasonFor({ iat })).toBe('token.claim_invalid')
   })
 
@@ -201,10 +201,10 @@ describe('issue time', () => {
 
 describe('identifiers', () => {
   it.each([
-    ['sub', 'subject', '[RFC 9068 §2.2(d)]'],
-    ['client_id', 'client', '[RFC 9068 §2.2(e)]'],
-    ['jti', 'token id', '[RFC 9068 §2.2(g)]'],
-  ])('%s must be a text of 1 to 512 characters %3$s', (name, check) => {
+    ['sub', 'subject'],
+    ['client_id', 'client'],
+    ['jti', 'token id'],
+  ])('%s must be a text of 1 to 512 characters [RFC 7519 §2]', (name, check) => {
     for (const value of [undefined, null, '', 7, ['user-1'], { id: 1 }, true, 'x'.repeat(513)]) {
       const { reason, facts } = refusalOf(() => read({ [name]: value }))
       expect([reason, facts['check'], facts['expected']]).toEqual(['token.claim_invalid', check, name])
@@ -231,7 +231,7 @@ describe('scope', () => {
     ['a list under the name scp', { scope: undefined, scp: ['read', 'write'] }, ['read', 'write']],
     ['a text under the name scp', { scope: undefined, scp: 'read' }, ['read']],
     ['scope, when scp is there too', { scope: 'read', scp: ['admin'] }, ['read']],
-  ])('is read from %s [RFC 9068 §2.2.3]', (_name, changes, words) => {
+  ])('is read from %s [RFC 8693 §4.2]', (_name, changes, words) => {
     expect(read(changes).scopes).toEqual(words)
   })
 
@@ -242,7 +242,7 @@ describe('scope', () => {
     ['an object', { scope: { read: true } }],
     ['a number under the name scp', { scope: undefined, scp: 1 }],
     ['a mixed list under the name scp', { scope: undefined, scp: ['read', 1] }],
-  ])('is refused when it is %s [RFC 9068 §2.2.3]', (_name, changes) => {
+  ])('is refused when it is %s [RFC 8693 §4.2]', (_name, changes) => {
     expect(reasonFor(changes)).toBe('token.claim_invalid')
   })
 })

@@ -46,7 +46,7 @@ describe.each(algorithms)('%s', (algorithm) => {
     expect(Buffer.from(payload).toString()).toBe('text – with “UTF-8”')
   })
 
-  it('accepts what jose signs [RFC 7518 §3.1]', async () => {
+  it('accepts what jose signs [RFC 7518 §3.1, RFC 9068 §2.1(e)]', async () => {
     const signer = new CompactSign(Buffer.from('{"sub":"user-1"}')).setProtectedHeader({
       alg: algorithm,
       typ: 'at+jwt',

@@ -25,12 +25,12 @@ const anyText = fc.oneof(
 )
 
 describe('formatChallenge', () => {
-  it('writes a scheme alone where nothing is to be said [RFC 6750 §3.1(d)]', () => {
+  it('writes a scheme alone where nothing is to be said', () => {
     expect(formatChallenge('Bearer', {})).toBe('Bearer')
     expect(formatChallenge('Bearer', { error: undefined })).toBe('Bearer')
   })
 
-  it('writes each parameter once, as a quoted string [RFC 6750 §3]', () => {
+  it('writes each parameter once, as a quoted string [RFC 6750 §3(d)(e)(f)]', () => {
     expect(formatChallenge('Bearer', { realm: 'api', error: 'invalid_token', scope: undefined, max_age: 60 })).toBe(
       'Bearer realm="api", error="invalid_token", max_age="60"',
     )

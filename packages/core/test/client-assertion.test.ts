@@ -78,7 +78,7 @@ describe('client assertion', () => {
     ['a repeated claim', unsigned(header, '{"iss":"a","sub":"a","sub":"a"}')],
     ['more than 8192 characters', unsigned(header, { iss: 'a', sub: 'a', pad: 'x'.repeat(9_000) })],
     ['a critical extension', unsigned({ ...header, crit: ['exp'] }, { iss: 'a', sub: 'a' })],
-  ])('that is %s fails as client authentication, not as an access token [RFC 6749 §5.2]', (_name, text) => {
+  ])('that is %s fails as client authentication, not as an access token [RFC 7523 §3.2]', (_name, text) => {
     expect(refusalOf(() => decodeUnverifiedClientAssertion(text)).reason).toBe('client.assertion_invalid')
   })
 

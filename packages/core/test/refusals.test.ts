@@ -49,7 +49,7 @@ describe('table of refusals', () => {
     },
   )
 
-  it('answers alike to codes and refresh tokens [RFC 6749 §5.2]', () => {
+  it('answers alike to codes and refresh tokens', () => {
     expect(wireOf('code.unknown')).toBe(wireOf('refresh.reused'))
   })
 

@@ -52,7 +52,7 @@ describe('parseScope', () => {
     'read,write"',
     'a\\b',
     '\0',
-  ])('refuses %j [RFC 6749 §3.3]', (text) => {
+  ])('refuses %j [RFC 6749 §3.3(d)]', (text) => {
     expect(checkFor(text)).toBe('characters')
   })
 
@@ -67,7 +67,7 @@ describe('parseScope', () => {
     expect(checkFor('x'.repeat(2_001))).toBe('length')
   })
 
-  it('reads what formatScope writes [RFC 6749 §3.3]', () => {
+  it('reads what formatScope writes [RFC 6749 §3.3(d)]', () => {
     const word = fc.string({ unit: fc.constantFrom(...allowed), minLength: 1, maxLength: 10 })
     fc.assert(
       fc.property(fc.uniqueArray(word, { minLength: 1, maxLength: 20 }), (words) => {

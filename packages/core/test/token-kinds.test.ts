@@ -47,7 +47,7 @@ const expected: Record<TokenKindName, readonly (string | undefined)[]> = {
 }
 
 describe.each(Object.keys(expected) as TokenKindName[])('kind %s', (kind) => {
-  it.each(everyType)('and typ %j: accepted only when the registry says so [RFC 9068 §4, RFC 8725 §3.11]', (typ) => {
+  it.each(everyType)('and typ %j: accepted only when the registry says so [RFC 9068 §4(a), RFC 8725 §3.11]', (typ) => {
     expect(accepts(kind, typ)).toBe(expected[kind].includes(typ))
   })
 })
