@@ -1,0 +1,179 @@
+import { memoryStore, type SessionStore } from '@arctos/client'
+import { Secret } from '@arctos/core'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { type Scene, startScene } from './support/reporter.ts'
+
+const scope = 'read offline_access'
+
+/** A session in a store, and a second one over the same store: another process. */
+async function shared() {
+  const scene = await startScene()
+  const { program, resource, openBrowser } = scene
+  const store = memoryStore()
+  const session = await program.login({ resource, scope, openBrowser, store })
+  const other = await program.resume({ store })
+  if (other === undefined) throw new Error('the store is empty')
+  return { ...scene, store, notes: session.fetch({ resource }), otherNotes: other.fetch({ resource }), session, other }
+}
+
+function refreshCount({ server }: Pick<Scene, 'server'>): number {
+  return server.seenAt('/token').filter(({ form }) => form.get('grant_type') === 'refresh_token').length
+}
+
+describe('a memory store', () => {
+  it('swaps only what is expected', async () => {
+    const store = memoryStore()
+    const [a, b] = [new Secret('a'), new Secret('b')]
+    expect(await store.compareAndSwap(b, a)).toBe(false)
+    expect(await store.compareAndSwap(undefined, a)).toBe(true)
+    expect(await store.compareAndSwap(undefined, b)).toBe(false)
+    expect(await store.compareAndSwap(new Secret('a'), b)).toBe(true)
+    expect((await store.read())?.reveal()).toBe('b')
+  })
+})
+
+describe('a session in a store', () => {
+  it('is resumed with the tokens it had', async () => {
+    const { server, resource, session, other } = await shared()
+    expect((await other.accessToken({ resource })).reveal()).toBe((await session.accessToken({ resource })).reveal())
+    expect(other.scope).toEqual(['read', 'offline_access'])
+    expect(refreshCount({ server })).toBe(0)
+  })
+
+  it('is not there before a login', async () => {
+    const { program } = await startScene()
+    await expect(program.resume({ store: memoryStore() })).resolves.toBeUndefined()
+  })
+
+  it('renews with what another process stored, instead of asking the server again', async () => {
+    const { server, world, notes, otherNotes } = await shared()
+    world.advance(601)
+    expect((await notes('/notes')).status).toBe(200)
+    expect((await otherNotes('/notes')).status).toBe(200)
+    expect(refreshCount({ server })).toBe(1)
+  })
+
+  it('survives two processes that refresh at the same moment', async () => {
+    const { world, notes, otherNotes, program, store, resource } = await shared()
+    for (let round = 0; round < 5; round++) {
+      world.advance(601)
+      const answered = await Promise.all([notes('/a'), otherNotes('/b'), notes('/c'), otherNotes('/d')])
+      expect(answered.map(({ status }) => status)).toEqual([200, 200, 200, 200])
+    }
+    world.advance(601)
+    const third = await program.resume({ store })
+    expect((await third?.fetch({ resource })('/e'))?.status).toBe(200)
+  })
+
+  it('reads again before it takes invalid_grant for the end', async () => {
+    const { server, world, resource, program, openBrowser, store, notes } = await shared()
+    world.advance(601)
+    // While the old token is on its way, the user logs in anew, and the old family ends.
+    server.fault('/token', ({ answer }) => {
+      server.killFamilies()
+      program.login({ resource, scope, openBrowser, store }).then(answer, answer)
+    })
+    expect((await notes('/notes')).status).toBe(200)
+  })
+
+  it('that is over stays in the store, marked', async () => {
+    const { server, world, program, resource, store, notes } = await shared()
+    world.advance(601)
+    server.killFamilies()
+    await expect(notes('/notes')).rejects.toMatchObject({ code: 'session_over' })
+    const later = await program.resume({ store })
+    const before = refreshCount({ server })
+    await expect(later?.accessToken({ resource })).rejects.toMatchObject({ code: 'session_over' })
+    expect(refreshCount({ server })).toBe(before)
+    expect((await store.read())?.reveal()).toContain('"ended":"invalid_grant"')
+  })
+
+  it('keeps no token in the store after it was revoked', async () => {
+    const { store, session } = await shared()
+    await session.revoke()
+    expect((await store.read())?.reveal()).not.toMatch(/rt-|at-/)
+  })
+
+  it('that another process revoked is over here too, at the next renewal', async () => {
+    const { world, session, otherNotes } = await shared()
+    await session.revoke()
+    world.advance(601)
+    await expect(otherNotes('/notes')).rejects.toMatchObject({ code: 'session_over' })
+  })
+
+  it('whose cell was emptied is over', async () => {
+    const { program, resource, openBrowser, world } = await startScene()
+    const { store, empty } = cellStore()
+    const session = await program.login({ resource, scope, openBrowser, store })
+    empty()
+    world.advance(601)
+    await expect(session.accessToken({ resource })).rejects.toMatchObject({ code: 'session_over' })
+  })
+
+  it('lives on in the process when the store fails after a rotation', async () => {
+    const { program, resource, openBrowser, world, server } = await startScene()
+    const { store, state } = cellStore()
+    const notes = (await program.login({ resource, scope, openBrowser, store })).fetch({ resource })
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    onTestFinished(() => warn.mockRestore())
+    state.broken = true
+    for (let count = 0; count < 2; count++) {
+      world.advance(601)
+      expect((await notes('/notes')).status).toBe(200)
+    }
+    expect(warn).toHaveBeenCalledTimes(1)
+    state.broken = false
+    world.advance(601)
+    expect((await notes('/notes')).status).toBe(200)
+    world.advance(601)
+    const later = await program.resume({ store })
+    expect((await later?.fetch({ resource })('/notes'))?.status).toBe(200)
+    expect(refreshCount({ server })).toBe(4)
+  })
+
+  it('that cannot be stored at all is no login', async () => {
+    const { program, resource, openBrowser } = await startScene()
+    const { store, state } = cellStore()
+    state.broken = true
+    await expect(program.login({ resource, scope, openBrowser, store })).rejects.toThrow('disk full')
+  })
+
+  it.each([
+    ['half written', (text: string) => text.slice(0, text.length / 2)],
+    ['empty', () => ''],
+    ['of another version', (text: string) => text.replace('"format":1', '"format":2')],
+    ['of another issuer', (text: string) => text.replace(/"issuer":"[^"]+"/, '"issuer":"https://evil.example"')],
+    ['of another client', (text: string) => text.replace('notes-cli', 'other')],
+    ['without tokens', (text: string) => text.replace('"tokens":', '"token":')],
+    ['with half a token', (text: string) => text.replace('"obtained_at":', '"obtained":')],
+    ['with a token that is none', (text: string) => text.replace(/"tokens":\[.*\]/, '"tokens":[1]')],
+    ['without scope', (text: string) => text.replaceAll('"scope":', '"scopes":')],
+    ['ended unknown', (text: string) => text.replace('"format":1', '"format":1,"ended":"maybe"')],
+  ])('that is %s is refused with a plain message, and left as it is [RFC 6749 §10.14(b)]', async (_, damage) => {
+    const { program, store } = await shared()
+    const text = await store.read()
+    const damaged = new Secret(damage(text?.reveal() ?? ''))
+    await store.compareAndSwap(text, damaged)
+    await expect(program.resume({ store })).rejects.toMatchObject({ code: 'store_refused' })
+    expect(await store.read()).toBe(damaged)
+  })
+})
+
+/** A store that can be emptied from outside and can fail to write. */
+function cellStore(): { store: SessionStore; state: { broken: boolean }; empty: () => void } {
+  const state = { broken: false }
+  let inner = memoryStore()
+  return {
+    state,
+    empty: () => {
+      inner = memoryStore()
+    },
+    store: {
+      read: () => inner.read(),
+      compareAndSwap: async (expected, next) => {
+        if (state.broken) throw new Error('disk full')
+        return await inner.compareAndSwap(expected, next)
+      },
+    },
+  }
+}
