@@ -1,0 +1,23 @@
+import * as client from '@arctos/client'
+import { describe, expect, it } from 'vitest'
+
+describe('@arctos/client', () => {
+  it('exports what it promises, and nothing else', () => {
+    expect(Object.keys(client).sort()).toEqual([
+      'ClientError',
+      'OAuthError',
+      'SessionOver',
+      'Unavailable',
+      'clientSecretBasic',
+      'clientSecretPost',
+      'memoryStore',
+      'oauthClient',
+      'privateKeyJwt',
+    ])
+  })
+
+  it('makes clients and sessions with these members', async () => {
+    const made = client.oauthClient({ issuer: 'https://as.example.com', clientId: 'a' })
+    expect(Object.keys(made).sort()).toEqual(['accessToken', 'fetch', 'login', 'resume'])
+  })
+})
