@@ -1,1 +1,25 @@
-export {}
+export {
+  type AuthorizationServer,
+  type AuthorizationServerOptions,
+  createAuthorizationServer,
+} from './authorization-server.ts'
+export type { Lifetimes } from './context.ts'
+export { isRegistrableScope } from './grant-types/requested.ts'
+export { isLoopbackIssuer, issuerProblem } from './issuer.ts'
+export { createJournal, type Journal, type JournalEvent, silentJournal } from './journal.ts'
+export { type KeyEncryptionKey, WrongKeyEncryptionKey } from './keys/key-encryption.ts'
+export { openKeyRing } from './keys/key-ring.ts'
+export { type SigningAlgorithm, signingAlgorithms } from './keys/signing-key.ts'
+export { bindAll, type Listening, type ListenOptions, listen } from './listen.ts'
+export { hashPassword } from './passwords.ts'
+export { StoreUnavailable } from './store/engine.ts'
+export { openStore, type StoreOptions } from './store/open-store.ts'
+export {
+  type ClientSettings,
+  clientAuthenticationMethods,
+  clientSettings,
+  type RegisteredClient,
+} from './store/registered-client.ts'
+export { type ResourceSettings, resourceSettings } from './store/registered-resource.ts'
+export { createRandom, type Store } from './store/store.ts'
+export { type AuditRecord, findBreak } from './store/verbs/audit.ts'

@@ -1,0 +1,90 @@
+import type { Lifetimes, Peer, ServerContext } from './context.ts'
+import { createRouter } from './endpoints/router.ts'
+import { checkIssuer, isLoopbackIssuer } from './issuer.ts'
+import { type Journal, silentJournal } from './journal.ts'
+import type { KeyEncryptionKey } from './keys/key-encryption.ts'
+import { openKeyRing } from './keys/key-ring.ts'
+import type { SigningAlgorithm } from './keys/signing-key.ts'
+import { createReceipts } from './receipts.ts'
+import { createRandom, type Store } from './store/store.ts'
+import { createAccessTokenWriter } from './tokens/access-token.ts'
+import { startUpkeep } from './upkeep.ts'
+
+export interface AuthorizationServerOptions {
+  /** The issuer identifier: https, or http on loopback; no trailing slash, query or fragment (RFC 8414 §2). */
+  readonly issuer: string
+  /** An opened and migrated store. */
+  readonly store: Store
+  /** 32 bytes that seal the keys in the store. */
+  readonly kek: KeyEncryptionKey
+  readonly signingAlgorithm?: SigningAlgorithm
+  readonly lifetimes?: Partial<Lifetimes>
+  /** Identifier of the registered resource that requests without `resource` mean; else the first one registered. */
+  readonly defaultResource?: string | undefined
+  readonly journal?: Journal
+  /** Epoch milliseconds; only tests give it. */
+  readonly now?: () => number
+  /** The operator's word that the database survives the loss of this machine. */
+  readonly durableStorage?: boolean
+}
+
+export interface AuthorizationServer {
+  readonly context: ServerContext
+  /**
+   * Answers one request.
+   *
+   * @param target path and query as they came on the wire; taken from the request's URL where there is no wire
+   */
+  readonly handle: (request: Request, peer: Peer, target?: string) => Response | Promise<Response>
+  /** Starts the work that no request does: keys, audit numbers, purging. Returns what ends it. */
+  readonly startUpkeep: () => () => Promise<void>
+}
+
+const defaultLifetimes: Lifetimes = {
+  sessionSeconds: 12 * 3_600,
+  refreshIdleSeconds: 14 * 86_400,
+  refreshAbsoluteSeconds: 90 * 86_400,
+  retryWindowSeconds: 30,
+}
+
+/** Puts an authorization server together from its parts. */
+export async function createAuthorizationServer(options: AuthorizationServerOptions): Promise<AuthorizationServer> {
+  const { issuer, store, kek, signingAlgorithm = 'ES256', journal = silentJournal, now = Date.now } = options
+  checkIssuer(issuer)
+  const random = createRandom()
+  const keys = await openKeyRing({ store, issuer, kek, signingAlgorithm, random, now })
+  const context: ServerContext = {
+    issuer,
+    store,
+    keys,
+    receipts: createReceipts(keys, random, now),
+    journal,
+    writeAccessToken: createAccessTokenWriter(issuer, keys),
+    lifetimes: { ...defaultLifetimes, ...options.lifetimes },
+    defaultResource: options.defaultResource,
+    now,
+    random,
+    secureCookies: !isLoopbackIssuer(issuer),
+    readiness: async () => {
+      try {
+        const local = (await store.durability()) === 'local'
+        const warnings = local && options.durableStorage !== true ? ['commits are on one machine only'] : []
+        await store.listResources(undefined)
+        return { ready: true, warnings }
+      } catch {
+        return { ready: false, warnings: ['the store does not answer'] }
+      }
+    },
+  }
+  const route = createRouter(context)
+  return {
+    context,
+    handle: (request, peer, target = targetOf(request)) => route(request, peer, target),
+    startUpkeep: () => startUpkeep(context),
+  }
+}
+
+function targetOf(request: Request): string {
+  const { pathname, search } = new URL(request.url)
+  return pathname + search
+}

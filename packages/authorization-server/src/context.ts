@@ -1,0 +1,45 @@
+import type { Journal } from './journal.ts'
+import type { KeyRing } from './keys/key-ring.ts'
+import type { Receipts } from './receipts.ts'
+import type { Store } from './store/store.ts'
+import type { AccessTokenWriter } from './tokens/access-token.ts'
+
+/** Everything that endpoints and grant types use, put together once when the server starts. Nothing writes into it. */
+export interface ServerContext {
+  /** The issuer identifier; every address that we tell comes from it, never from a request (RFC 8414 §2). */
+  readonly issuer: string
+  readonly store: Store
+  readonly keys: KeyRing
+  readonly receipts: Receipts
+  readonly journal: Journal
+  readonly writeAccessToken: AccessTokenWriter
+  readonly lifetimes: Lifetimes
+  /** The audience of requests that name no resource; else the first one registered. */
+  readonly defaultResource: string | undefined
+  /** Epoch milliseconds of this machine, for assertions and journals; state that nodes share uses the store's clock. */
+  readonly now: () => number
+  readonly random: (byteLength: number) => Buffer
+  /** Off on http loopback only, where browsers and tools drop such cookies. */
+  readonly secureCookies: boolean
+  /** `ready` for /ready, or why not. */
+  readonly readiness: () => Promise<Readiness>
+}
+
+export interface Readiness {
+  readonly ready: boolean
+  readonly warnings: readonly string[]
+}
+
+/** Lives of what users are given, in seconds. */
+export interface Lifetimes {
+  readonly sessionSeconds: number
+  readonly refreshIdleSeconds: number
+  readonly refreshAbsoluteSeconds: number
+  /** How long a public client may retry a refresh whose answer it lost; 0 is strict (PROTOCOL §2). */
+  readonly retryWindowSeconds: number
+}
+
+/** Who is at the other end, as far as the connection (or a listed proxy) tells. */
+export interface Peer {
+  readonly address: string
+}

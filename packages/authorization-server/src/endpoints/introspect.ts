@@ -1,0 +1,99 @@
+import { formatScope, parseOpaqueToken, Refusal, resourceKey, sha256Base64url } from '@arctos/core'
+import { authenticateClient } from '../client-authentication/authenticate.ts'
+import type { ServerContext } from '../context.ts'
+import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
+import { enter } from '../http/entry.ts'
+import { readForm, required } from '../http/form.ts'
+import type { JournalEvent } from '../journal.ts'
+import type { RegisteredClient } from '../store/registered-client.ts'
+import type { AccessFacts } from '../store/verbs/introspection.ts'
+import { readOwnJwt } from '../tokens/own-jwt.ts'
+import { parseRefreshToken } from '../tokens/refresh-token.ts'
+import { spendAssertion } from './assertion.ts'
+
+const inactive = '{"active":false}'
+
+/**
+ * Tells a resource server about a token for it, or a client about its own. Everything that is not active for this caller is the
+ * same answer, to the byte. RFC 7662 §2
+ */
+export function introspectEndpoint(context: ServerContext, request: Request): Promise<Response> {
+  const event: JournalEvent = { endpoint: 'introspect' }
+  return enter(
+    context,
+    event,
+    async () => {
+      const parameters = await readForm(request)
+      const authenticated = await authenticateClient(context, request.headers, parameters)
+      // RFC 7662 §2.1: the caller must be authorized; a public client has nothing to be authorized by.
+      if (!authenticated.proven)
+        throw new Refusal('client.missing', { check: 'client', expected: 'confidential', received: 'public' })
+      event.client = authenticated.client.id
+      await spendAssertion(context, authenticated)
+      return jsonAnswer(await introspect(context, authenticated.client, required(parameters, 'token'), event))
+    },
+    ({ refusal, receipt }) => refusalAnswer(context.issuer, refusal, receipt),
+  )
+}
+
+async function introspect(
+  context: ServerContext,
+  caller: RegisteredClient,
+  token: string,
+  event: JournalEvent,
+): Promise<string> {
+  // `token_type_hint` is not needed: the three kinds cannot be taken for each other.
+  if (token.startsWith('arctos_rt_')) return await introspectRefresh(context, caller, token)
+  const access = await liveAccess(context, token)
+  if (access === undefined || !mayKnow(caller, access)) return inactive
+  event.jti = access.jti
+  return JSON.stringify({
+    active: true,
+    iss: context.issuer,
+    sub: access.subject,
+    aud: access.audience.length === 1 ? access.audience[0] : access.audience,
+    client_id: access.clientId,
+    scope: formatScope(access.scopes),
+    token_type: 'Bearer',
+    iat: access.issuedAt,
+    exp: access.expiresAt,
+    jti: access.jti,
+    grant_id: access.grantId,
+  })
+}
+
+async function liveAccess(context: ServerContext, token: string): Promise<AccessFacts | undefined> {
+  if (parseOpaqueToken('accessToken', token, 32) !== undefined) {
+    return await context.store.introspectOpaque(sha256Base64url(token))
+  }
+  const access = readOwnJwt(context, token)
+  if (access === undefined || access.expiresAt <= Math.floor(context.now() / 1000)) return undefined
+  return (await context.store.introspectJwt(access)) ? access : undefined
+}
+
+/** A resource server sees tokens for its resource, a client those it was given. RFC 7662 §4 */
+function mayKnow(caller: RegisteredClient, access: AccessFacts): boolean {
+  const { resourceServerOf } = caller.settings
+  if (resourceServerOf === undefined) return access.clientId === caller.id
+  return access.audience.some((audience) => resourceKey(audience) === resourceServerOf)
+}
+
+/** A refresh token is active for its own client only, and never for a resource server: it is no credential there. */
+async function introspectRefresh(context: ServerContext, caller: RegisteredClient, text: string): Promise<string> {
+  const token = parseRefreshToken(context.keys, text)
+  const grant = token && (await context.store.readLiveGrant(token.grantId))
+  if (token === undefined || grant?.clientId !== caller.id) return inactive
+  const isLive =
+    grant.family?.generation === token.generation && grant.family.tokenHash === sha256Base64url(token.secret)
+  if (!isLive) return inactive
+  return JSON.stringify({
+    active: true,
+    iss: context.issuer,
+    sub: grant.userId,
+    client_id: grant.clientId,
+    scope: formatScope(grant.scopes),
+    exp: Math.min(grant.idleExpiresAt, grant.absoluteExpiresAt),
+    iat: grant.issuedAt,
+    grant_id: grant.id,
+  })
+}

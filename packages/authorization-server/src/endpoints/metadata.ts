@@ -1,0 +1,44 @@
+import { authenticationMethods } from '../client-authentication/authenticate.ts'
+import type { ServerContext } from '../context.ts'
+import { grantTypes } from '../grant-types/grant-types.ts'
+import { signingAlgorithms } from '../keys/signing-key.ts'
+import { offlineScope } from '../store/verbs/codes.ts'
+
+/**
+ * What this server offers, computed from what it has: it cannot promise anything else. The same document answers at the OpenID
+ * path, where many clients look first. RFC 8414 §2, RFC 9207 §3
+ */
+export async function metadataEndpoint(context: ServerContext, request: Request): Promise<Response> {
+  const { issuer, store } = context
+  const resources = await store.listResources(undefined)
+  const confidential = authenticationMethods.filter((method) => method !== 'none')
+  const document = {
+    issuer,
+    authorization_endpoint: `${issuer}/authorize`,
+    token_endpoint: `${issuer}/token`,
+    jwks_uri: `${issuer}/jwks`,
+    introspection_endpoint: `${issuer}/introspect`,
+    revocation_endpoint: `${issuer}/revoke`,
+    scopes_supported: [...new Set([...resources.flatMap((resource) => Object.keys(resource.scopes)), offlineScope])],
+    response_types_supported: ['code'],
+    response_modes_supported: ['query'],
+    grant_types_supported: grantTypes.map((grantType) => grantType.name),
+    token_endpoint_auth_methods_supported: authenticationMethods,
+    token_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
+    introspection_endpoint_auth_methods_supported: confidential,
+    introspection_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
+    revocation_endpoint_auth_methods_supported: authenticationMethods,
+    revocation_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
+    code_challenge_methods_supported: ['S256'],
+    authorization_response_iss_parameter_supported: true,
+    protected_resources: resources.map((resource) => resource.identifier),
+    prompt_values_supported: ['none', 'login', 'consent'],
+  }
+  const headers = {
+    'content-type': 'application/json',
+    'cache-control': 'public, max-age=300',
+    'access-control-allow-origin': '*',
+    'x-content-type-options': 'nosniff',
+  }
+  return new Response(request.method === 'HEAD' ? null : JSON.stringify(document), { headers })
+}

@@ -1,0 +1,56 @@
+import { parseOpaqueToken, sha256Base64url } from '@arctos/core'
+import { authenticateClient } from '../client-authentication/authenticate.ts'
+import type { ServerContext } from '../context.ts'
+import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
+import { enter } from '../http/entry.ts'
+import { readForm, required } from '../http/form.ts'
+import type { JournalEvent } from '../journal.ts'
+import type { RevocationOutcome } from '../store/verbs/revocation.ts'
+import { readOwnJwt } from '../tokens/own-jwt.ts'
+import { parseRefreshToken } from '../tokens/refresh-token.ts'
+import { spendAssertion } from './assertion.ts'
+
+/**
+ * Takes back a token of the client that asks. Unknown, foreign and already revoked tokens are answered like revoked ones, with an
+ * empty object, for one widely used client insists on JSON. RFC 7009 §2.2
+ */
+export function revokeEndpoint(context: ServerContext, request: Request): Promise<Response> {
+  const event: JournalEvent = { endpoint: 'revoke' }
+  return enter(
+    context,
+    event,
+    async () => {
+      const parameters = await readForm(request)
+      const authenticated = await authenticateClient(context, request.headers, parameters)
+      if (authenticated.proven) event.client = authenticated.client.id
+      await spendAssertion(context, authenticated)
+      const { outcome } = await revoke(context, authenticated.client.id, required(parameters, 'token'), event)
+      event.outcome = outcome
+      return jsonAnswer('{}')
+    },
+    ({ refusal, receipt }) => refusalAnswer(context.issuer, refusal, receipt),
+  )
+}
+
+async function revoke(
+  context: ServerContext,
+  clientId: string,
+  text: string,
+  event: JournalEvent,
+): Promise<RevocationOutcome> {
+  // A genuine refresh token of any generation will do: an old one proves as well that its family is the client's to end.
+  const refresh = parseRefreshToken(context.keys, text)
+  if (refresh !== undefined) {
+    event.grant = refresh.grantId
+    return await context.store.revokeFamily({ grantId: refresh.grantId, clientId })
+  }
+  if (parseOpaqueToken('accessToken', text, 32) !== undefined) {
+    return await context.store.revokeOpaque({ hash: sha256Base64url(text), clientId })
+  }
+  const access = readOwnJwt(context, text)
+  const seconds = Math.floor(context.now() / 1000)
+  if (access === undefined || access.clientId !== clientId || access.expiresAt <= seconds)
+    return { outcome: 'nothing_to_revoke' }
+  event.jti = access.jti
+  return await context.store.revokeJwt({ jti: access.jti, expiresAt: access.expiresAt, clientId })
+}

@@ -1,0 +1,60 @@
+import { formatScope, Refusal } from '@arctos/core'
+import { type AuthenticatedClient, authenticateClient } from '../client-authentication/authenticate.ts'
+import type { ServerContext } from '../context.ts'
+import type { GrantType, IssuedTokens } from '../grant-types/grant-type.ts'
+import { grantTypes } from '../grant-types/grant-types.ts'
+import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
+import { enter } from '../http/entry.ts'
+import { readForm, required } from '../http/form.ts'
+import type { JournalEvent } from '../journal.ts'
+
+/** The token endpoint: client authentication, a grant type looked up by name, one transaction, one answer. RFC 6749 §3.2 */
+export function tokenEndpoint(context: ServerContext, request: Request): Promise<Response> {
+  const event: JournalEvent = { endpoint: 'token' }
+  return enter(
+    context,
+    event,
+    async () => {
+      const parameters = await readForm(request)
+      const authenticated = await authenticateClient(context, request.headers, parameters)
+      if (authenticated.proven) event.client = authenticated.client.id
+      const grantType = selectGrantType(authenticated, required(parameters, 'grant_type'))
+      event.grantType = grantType.name
+      const issued = await grantType.run(context, authenticated, parameters, event)
+      return answerTokens(context, issued, event)
+    },
+    ({ refusal, receipt }) => refusalAnswer(context.issuer, refusal, receipt),
+  )
+}
+
+function selectGrantType({ client }: AuthenticatedClient, name: string): GrantType {
+  const grantType = grantTypes.find((candidate) => candidate.name === name)
+  if (grantType === undefined) {
+    throw new Refusal('grant_type.unsupported', { check: 'grant_type', received: name.slice(0, 60) })
+  }
+  // A client that may start a flow may also go on with the refresh tokens it was given.
+  const needed = name === 'refresh_token' ? 'authorization_code' : name
+  if (!client.settings.grantTypes.includes(needed)) {
+    const expected = client.settings.grantTypes.join(' ')
+    throw new Refusal('client.grant_type_not_allowed', { check: 'grant_type', expected, received: name })
+  }
+  return grantType
+}
+
+/** The successful answer. RFC 6749 §5.1 */
+async function answerTokens(context: ServerContext, issued: IssuedTokens, event: JournalEvent): Promise<Response> {
+  const { access, scopes, refreshToken } = issued
+  const token = await context.writeAccessToken(access)
+  event.jti = access.jti
+  event.subject = access.subject
+  if (access.grantId !== undefined) event.grant = access.grantId
+  return jsonAnswer(
+    JSON.stringify({
+      access_token: token.reveal(),
+      token_type: 'Bearer',
+      expires_in: access.expiresAt - access.issuedAt,
+      scope: formatScope(scopes),
+      refresh_token: refreshToken?.reveal(),
+    }),
+  )
+}

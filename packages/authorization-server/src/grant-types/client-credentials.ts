@@ -1,0 +1,32 @@
+import { Refusal } from '@arctos/core'
+import { isPublicClient } from '../store/registered-client.ts'
+import type { GrantType } from './grant-type.ts'
+import { requestedResources, requestedScopes } from './requested.ts'
+
+/** A confidential client gets a token for itself. No refresh token: it can always ask again. RFC 6749 §4.4 */
+export const clientCredentials: GrantType = {
+  name: 'client_credentials',
+  async run(context, { client, assertion }, parameters) {
+    if (isPublicClient(client)) {
+      throw new Refusal('client.grant_type_not_allowed', {
+        check: 'client',
+        expected: 'confidential',
+        received: 'public',
+      })
+    }
+    const resources = await requestedResources(context, parameters.all('resource'))
+    const scopes = requestedScopes(client, resources, parameters.get('scope'), false)
+    const resourceKeys = resources.map((resource) => resource.key)
+    const issued = await context.store.issueForClient({ clientId: client.id, scopes, resourceKeys, assertion })
+    switch (issued.outcome) {
+      case 'issued':
+        return { access: issued.access, scopes, refreshToken: undefined }
+      case 'assertion_replayed':
+        throw new Refusal('client.assertion_replayed', { check: 'jti', expected: 'a new one' })
+      case 'client_disabled':
+        throw new Refusal('client.disabled', { check: 'client', expected: 'enabled', received: 'disabled' })
+      case 'resource_unknown':
+        throw new Refusal('resource.unknown', { check: 'resource', expected: 'resources with tokens of one kind' })
+    }
+  },
+}

@@ -1,0 +1,54 @@
+import { equalInConstantTime, formatOpaqueToken, hmacSha256, parseOpaqueToken, type Secret } from '@arctos/core'
+import type { KeyRing, RefreshKey } from '../keys/key-ring.ts'
+import type { Presented } from '../store/verbs/refresh.ts'
+
+// kid (4) ‖ grant id (12) ‖ generation (4) ‖ secret (32) ‖ tag (16), PROTOCOL §2.
+const idAt = 4
+const generationAt = 16
+const secretAt = 20
+const tagAt = 52
+const byteLength = 68
+
+/** Writes the refresh token of one generation. Its tag proves later that we made it, without any look-up. */
+export function formatRefreshToken(key: RefreshKey, { grantId, generation, secret }: Presented): Secret {
+  const bytes = Buffer.alloc(byteLength)
+  key.kid.copy(bytes)
+  bytes.write(grantId, idAt, 'base64url')
+  bytes.writeUInt32BE(generation, generationAt)
+  secret.copy(bytes, secretAt)
+  tagOf(key, bytes).copy(bytes, tagAt)
+  return formatOpaqueToken('refreshToken', bytes)
+}
+
+/** A refresh token that is ours, with the key that made it. */
+export interface GenuineRefreshToken extends Presented {
+  readonly key: RefreshKey
+}
+
+/** Reads a refresh token; `undefined` when its checksum or tag is wrong, which takes no SQL to find out (A3). */
+export function parseRefreshToken(keys: KeyRing, text: string): GenuineRefreshToken | undefined {
+  const bytes = parseOpaqueToken('refreshToken', text, byteLength)
+  const key = bytes && keys.refreshKeyById(bytes.subarray(0, idAt))
+  if (bytes === undefined || key === undefined) return undefined
+  if (!equalInConstantTime(tagOf(key, bytes), bytes.subarray(tagAt))) return undefined
+  return {
+    key,
+    grantId: bytes.toString('base64url', idAt, generationAt),
+    generation: bytes.readUInt32BE(generationAt),
+    secret: bytes.subarray(secretAt, tagAt),
+  }
+}
+
+/**
+ * The secret of the next generation: from the presented one and a salt that only the database has. Neither of them, nor the key
+ * alone, gives it.
+ */
+export function deriveSuccessor(key: RefreshKey, { grantId, generation, secret }: Presented, salt: Buffer): Buffer {
+  const next = Buffer.alloc(4)
+  next.writeUInt32BE(generation + 1)
+  return hmacSha256(key.derive, 'rt', Buffer.from(grantId, 'base64url'), next, secret, salt)
+}
+
+function tagOf(key: RefreshKey, bytes: Buffer): Buffer {
+  return hmacSha256(key.tag, bytes.subarray(idAt, tagAt)).subarray(0, 16)
+}

@@ -1,0 +1,54 @@
+import type { ServerContext } from './context.ts'
+
+const sequencerIntervalMs = 200
+const keysIntervalMs = 5_000
+const purgeIntervalMs = 30_000
+const auditPage = 200
+const purgePage = 500
+
+/**
+ * The work of a node besides requests: it numbers the audit log, keeps the keys fresh, deletes what is past its time. Any number
+ * of nodes may do it beside each other. A failure is tried again the next time, for each step stands by itself.
+ */
+export function startUpkeep(context: ServerContext): () => Promise<void> {
+  const { store, keys } = context
+  const loops = [
+    startLoop(context, 'sequencer', sequencerIntervalMs, async () => {
+      while ((await store.numberAudit(auditPage)).numbered === auditPage);
+    }),
+    startLoop(context, 'keys', keysIntervalMs, () => keys.maintain()),
+    startLoop(context, 'purge', purgeIntervalMs, async () => {
+      await store.purgeExpired(purgePage)
+    }),
+  ]
+  return async () => {
+    await Promise.all(loops.map((stop) => stop()))
+  }
+}
+
+function startLoop(
+  context: ServerContext,
+  name: string,
+  intervalMs: number,
+  work: () => Promise<void>,
+): () => Promise<void> {
+  let running: Promise<void> = Promise.resolve()
+  let busy = false
+  const timer = setInterval(() => {
+    if (busy) return
+    busy = true
+    running = work()
+      .catch((error: unknown) => {
+        const fault = error instanceof Error ? `${error.name}: ${error.message}` : 'not an error'
+        context.journal.write({ endpoint: `upkeep ${name}`, fault: fault.slice(0, 300) })
+      })
+      .finally(() => {
+        busy = false
+      })
+  }, intervalMs)
+  timer.unref()
+  return async () => {
+    clearInterval(timer)
+    await running
+  }
+}
