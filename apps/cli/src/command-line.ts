@@ -1,0 +1,58 @@
+import { Command, CommanderError } from 'commander'
+import { registerAudit } from './commands/audit.ts'
+import { registerClient } from './commands/client.ts'
+import { registerDev } from './commands/dev.ts'
+import { registerExplain } from './commands/explain.ts'
+import { registerKey } from './commands/key.ts'
+import { registerMigrate } from './commands/migrate.ts'
+import { registerResource } from './commands/resource.ts'
+import { registerServe } from './commands/serve.ts'
+import { registerToken } from './commands/token.ts'
+import { registerUser } from './commands/user.ts'
+import { ConfigurationError } from './configuration.ts'
+import { CommandError, refuseCredentials } from './terminal.ts'
+
+/** Runs the command that the arguments name. Messages for people go to stderr; only faults show a stack. */
+export async function runCommandLine(argv: readonly string[]): Promise<void> {
+  const program = new Command('arctos')
+    .description('Issues, guards, carries, revokes and explains OAuth 2.0 bearer tokens.')
+    .version('0.1.0')
+    .showHelpAfterError()
+    .exitOverride()
+  const commands = [
+    registerDev,
+    registerServe,
+    registerClient,
+    registerResource,
+    registerUser,
+    registerKey,
+    registerToken,
+    registerExplain,
+    registerAudit,
+    registerMigrate,
+  ]
+  for (const register of commands) register(program)
+  try {
+    refuseCredentials(argv.slice(2))
+    await program.parseAsync([...argv])
+  } catch (error) {
+    process.exitCode = 1
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode
+      return
+    }
+    const isExpected = error instanceof CommandError || error instanceof ConfigurationError || isSystemError(error)
+    process.stderr.write(`arctos: ${isExpected ? (error as Error).message : describeFault(error)}\n`)
+  }
+}
+
+/** What the system refused (a port in use, a file that is not there) has a message of its own that says enough. */
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error
+}
+
+function describeFault(error: unknown): string {
+  if (!(error instanceof Error)) return 'a fault that is no error'
+  const cause = error.cause instanceof Error ? `\n  because: ${error.cause.message}` : ''
+  return `${error.stack ?? error.message}${cause}`
+}

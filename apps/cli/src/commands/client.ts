@@ -1,0 +1,231 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import {
+  type ClientSettings,
+  clientAuthenticationMethods,
+  clientSettings,
+  type RegisteredClient,
+  type Store,
+} from '@arctos/authorization-server'
+import {
+  formatOpaqueToken,
+  importVerificationKey,
+  isJsonObject,
+  isVerificationKey,
+  type JsonObject,
+  parseJsonObjectText,
+  sha256Base64url,
+} from '@arctos/core'
+import type { Command } from 'commander'
+import { operator, type RawOptions, withStore } from '../open.ts'
+import { CommandError, report, table } from '../terminal.ts'
+import { gather, storeCommand } from './options.ts'
+import { iso } from './user.ts'
+
+interface ClientOptions extends RawOptions {
+  readonly id?: string
+  readonly name?: string
+  readonly public?: boolean
+  readonly grantType?: readonly string[]
+  readonly redirectUri?: readonly string[]
+  readonly scope?: readonly string[]
+  readonly authMethod?: readonly string[]
+  readonly jwk?: string
+  readonly newSecret?: boolean
+  readonly disable?: boolean
+  readonly enable?: boolean
+  readonly json?: boolean
+}
+
+export function registerClient(program: Command): void {
+  const client = program.command('client').description('applications that get tokens')
+
+  settingsOptions(storeCommand(client, 'create', 'register a client; a secret is shown once'))
+    .option('--id <ID>', 'its client_id; drawn when absent')
+    .option('--public', 'a client without a secret: an app, a CLI')
+    .action(async (options: ClientOptions) => {
+      const settings = checkSettings(newSettings(options))
+      const secret = needsSecret(settings) ? newSecret() : undefined
+      const secretHash = secret && sha256Base64url(secret)
+      const created = await withStore(options, (store) =>
+        store.createClient({ id: options.id, settings, secretHash, actor: operator }),
+      )
+      if (created.outcome === 'id_taken')
+        throw new CommandError(`${options.id} is the id of a client, resource or user already`)
+      const lines = [
+        `client_id      ${created.id}`,
+        ...(secret === undefined ? [] : [`client_secret  ${secret}`, 'The secret is not shown again.']),
+      ]
+      report(options.json, { clientId: created.id, clientSecret: secret }, lines)
+    })
+
+  storeCommand(client, 'list', 'list clients').action(async (options: RawOptions) => {
+    const clients = await withStore(options, (store) => store.listClients(undefined))
+    const rows = clients.map((each) => [each.id, each.settings.name, each.settings.grantTypes.join(' '), stateOf(each)])
+    report(Boolean(options['json']), clients.map(shown), table(['client_id', 'name', 'grant types', 'state'], rows))
+  })
+
+  storeCommand(client, 'show', 'show one client')
+    .argument('<id>')
+    .action(async (id: string, options: RawOptions) => {
+      const found = shown(await withStore(options, (store) => readClient(store, id)))
+      report(
+        Boolean(options['json']),
+        found,
+        Object.entries(found).map(([name, value]) => `${name.padEnd(22)}${format(value)}`),
+      )
+    })
+
+  settingsOptions(storeCommand(client, 'update', 'change a client'))
+    .argument('<id>')
+    .option('--new-secret', 'replace the secret; the former one stops working at once')
+    .option('--enable', 'let a disabled client work again')
+    .action(async (id: string, options: ClientOptions) => {
+      const secret = options.newSecret ? newSecret() : undefined
+      await withStore(options, async (store) => {
+        const { settings } = await readClient(store, id)
+        const changed = checkSettings({ ...settings, ...givenSettings(options) })
+        const disabled = options.enable ? false : undefined
+        await store.updateClient({
+          id,
+          settings: changed,
+          secretHash: secret && sha256Base64url(secret),
+          disabled,
+          actor: operator,
+        })
+      })
+      report(options.json, { clientId: id, clientSecret: secret }, [
+        `updated ${id}`,
+        ...(secret === undefined ? [] : [`client_secret  ${secret}`]),
+      ])
+    })
+
+  storeCommand(client, 'disable', 'stop a client and all of its tokens')
+    .argument('<id>')
+    .action(async (id: string, options: RawOptions) => {
+      const changed = await withStore(options, (store) => store.updateClient({ id, disabled: true, actor: operator }))
+      if (changed.outcome === 'unknown') throw new CommandError(`there is no client ${id}`)
+      report(Boolean(options['json']), { clientId: id, disabled: true }, [`${id} is disabled`])
+    })
+
+  storeCommand(client, 'delete', 'delete a client and everything it was given')
+    .argument('<id>')
+    .action(async (id: string, options: RawOptions) => {
+      const deleted = await withStore(options, (store) => store.deleteClient({ id, actor: operator }))
+      if (deleted.outcome === 'unknown') throw new CommandError(`there is no client ${id}`)
+      report(Boolean(options['json']), { clientId: id, deleted: true }, [`deleted ${id}`])
+    })
+}
+
+function settingsOptions(command: Command): Command {
+  return command
+    .option('--name <NAME>', 'what users see')
+    .option('--grant-type <TYPE>', 'authorization_code or client_credentials; repeatable', gather)
+    .option('--redirect-uri <URI>', 'where codes may be sent; repeatable', gather)
+    .option('--scope <WORD>', 'a scope that it may ask for; repeatable; without any, all', gather)
+    .option('--auth-method <METHOD>', `${clientAuthenticationMethods.join(', ')}; repeatable`, gather)
+    .option('--jwk <FILE>', 'public key (JWK or JWK set) for private_key_jwt')
+}
+
+function newSettings(options: ClientOptions): unknown {
+  const usual = options.public
+    ? ['none']
+    : options.jwk === undefined
+      ? ['client_secret_basic', 'client_secret_post']
+      : ['private_key_jwt']
+  const grantTypes = options.public ? ['authorization_code'] : ['client_credentials']
+  const defaults = {
+    name: options.name ?? options.id ?? 'unnamed client',
+    authenticationMethods: usual,
+    grantTypes,
+    redirectUris: [],
+  }
+  return { ...defaults, ...givenSettings(options) }
+}
+
+function givenSettings(options: ClientOptions): object {
+  const { name, grantType, redirectUri, scope, authMethod, jwk } = options
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(grantType === undefined ? {} : { grantTypes: grantType }),
+    ...(redirectUri === undefined ? {} : { redirectUris: redirectUri }),
+    ...(scope === undefined ? {} : { scopes: scope }),
+    ...(authMethod === undefined ? {} : { authenticationMethods: authMethod }),
+    ...(jwk === undefined ? {} : { keys: readKeys(jwk) }),
+  }
+}
+
+function readKeys(file: string): readonly JsonObject[] {
+  const parsed = parseJsonObjectText(readFileSync(file, 'utf8'))
+  const keys = Array.isArray(parsed?.['keys'])
+    ? parsed['keys'].filter(isJsonObject)
+    : parsed === undefined
+      ? []
+      : [parsed]
+  if (keys.length === 0) throw new CommandError(`--jwk: ${file} holds no JWK`)
+  for (const jwk of keys) {
+    const result = importVerificationKey(jwk, 'client')
+    if (!isVerificationKey(result)) throw new CommandError(`--jwk: a key of ${file} is not taken: ${result.why}`)
+  }
+  return keys
+}
+
+function checkSettings(settings: unknown): ClientSettings {
+  const checked = clientSettings.safeParse(settings)
+  if (!checked.success) {
+    const [issue] = checked.error.issues
+    throw new CommandError(`${issue?.path.join('.') ?? 'settings'}: ${issue?.message ?? 'not allowed'}`)
+  }
+  const { authenticationMethods, grantTypes, keys } = checked.data
+  const isPublic = authenticationMethods.includes('none')
+  if (isPublic && authenticationMethods.length > 1)
+    throw new CommandError('a public client (none) has no other authentication method')
+  if (isPublic && grantTypes.includes('client_credentials'))
+    throw new CommandError('client_credentials needs a confidential client')
+  if (authenticationMethods.includes('private_key_jwt') && keys === undefined)
+    throw new CommandError('private_key_jwt needs --jwk FILE')
+  const wrong = checked.data.redirectUris.find((uri) => redirectUriProblem(uri) !== undefined)
+  if (wrong !== undefined) throw new CommandError(`--redirect-uri: ${wrong} ${redirectUriProblem(wrong)}`)
+  return checked.data
+}
+
+/** RFC 6749 §3.1.2: absolute, without fragment; https, http on loopback, or a private scheme with a dot (RFC 8252 §7.1). */
+function redirectUriProblem(uri: string): string | undefined {
+  if (!URL.canParse(uri) || /[^\x21-\x7e]/.test(uri)) return 'is not an absolute URI'
+  const url = new URL(uri)
+  if (uri.includes('#')) return 'must have no fragment'
+  if (url.username !== '' || url.password !== '') return 'must have no user name'
+  if (url.protocol === 'https:') return undefined
+  if (url.protocol === 'http:')
+    return ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname) ? undefined : 'must be https'
+  return url.protocol.includes('.')
+    ? undefined
+    : 'must be https, http on loopback, or a private scheme like com.example.app:'
+}
+
+function needsSecret({ authenticationMethods }: ClientSettings): boolean {
+  return authenticationMethods.some((method) => method === 'client_secret_basic' || method === 'client_secret_post')
+}
+
+function newSecret(): string {
+  return formatOpaqueToken('clientSecret', randomBytes(32)).reveal()
+}
+
+async function readClient(store: Store, id: string): Promise<RegisteredClient> {
+  const client = await store.readClient(id)
+  if (client === undefined) throw new CommandError(`there is no client ${id}`)
+  return client
+}
+
+function shown(client: RegisteredClient) {
+  const { id, settings, createdAt } = client
+  return { clientId: id, state: stateOf(client), created: iso(createdAt), ...settings }
+}
+
+function stateOf({ disabledAt }: RegisteredClient): string {
+  return disabledAt === undefined ? 'active' : 'disabled'
+}
+
+function format(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}

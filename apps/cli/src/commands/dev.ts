@@ -1,0 +1,136 @@
+import { mkdirSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import { join } from 'node:path'
+import {
+  type AuthorizationServer,
+  bindAll,
+  createAuthorizationServer,
+  isLoopbackIssuer,
+  issuerProblem,
+  type Listening,
+  listen,
+  openStore,
+  type Store,
+} from '@arctos/authorization-server'
+import { formatExplanation } from '@arctos/core'
+import type { RefusalReport } from '@arctos/resource-server'
+import type { Command } from 'commander'
+import { ConfigurationError } from '../configuration.ts'
+import { writeEnvironmentFile } from '../dev/environment-file.ts'
+import { makeFirstCalls } from '../dev/first-calls.ts'
+import { introduce } from '../dev/introduction.ts'
+import { createNotesApi } from '../dev/notes-api.ts'
+import { registerSamples, type Samples } from '../dev/samples.ts'
+import { openDevelopmentKey } from '../key-file.ts'
+import { configurationOf, defaultDataDir, type RawOptions } from '../open.ts'
+import { ended } from '../signals.ts'
+import { CommandError, paint, print } from '../terminal.ts'
+import { withConfiguration } from './options.ts'
+
+const loopback = ['127.0.0.1', '::1']
+const drainLimitMs = 2_000
+
+interface DevOptions extends RawOptions {
+  readonly apiPort?: string
+  readonly writeEnv?: string
+  readonly once?: boolean
+}
+
+export function registerDev(program: Command): void {
+  const dev = program.command('dev').description('run a server and a sample API, and make the first calls')
+  withConfiguration(dev, ['port', 'dataDir', 'issuer'])
+    .option('--api-port <N>', 'port of the sample API; 0 picks a free one', '4001')
+    .option('--write-env <FILE>', 'write addresses and sample credentials as a dotenv file')
+    .option('--once', 'make the first calls and exit')
+    .action(run)
+}
+
+async function run(options: DevOptions): Promise<void> {
+  const { port = 4000, dataDir = defaultDataDir, issuer: wantedIssuer } = configurationOf(options)
+  const apiPort = readPort(options.apiPort ?? '4001')
+  if (wantedIssuer !== undefined) checkIssuer(wantedIssuer)
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const key = openDevelopmentKey(dataDir)
+  const store = await openStore({ database: join(dataDir, 'arctos.sqlite') })
+  await store.migrate()
+
+  // The ports come first: with 0 the issuer is only known once they are bound.
+  let server: AuthorizationServer | undefined
+  const handle: AuthorizationServer['handle'] = (request, peer, target) =>
+    server === undefined ? new Response(null, { status: 503 }) : server.handle(request, peer, target)
+  const listening = await listen({ handle }, { port, hosts: loopback })
+  let notesApi: RequestListener = (_request, response) => response.writeHead(503).end()
+  const api = await bindAll(() => createServer((request, response) => notesApi(request, response)), apiPort, loopback)
+  const issuer = wantedIssuer ?? `http://localhost:${listening.port}`
+
+  const samples = await registerSamples(store, key, `http://localhost:${api.port}`)
+  server = await createAuthorizationServer({ issuer, store, kek: key, defaultResource: samples.audience })
+  const stopUpkeep = server.startUpkeep()
+  const reports = createReports()
+  const receipts = { seal: server.context.receipts.sealContent }
+  notesApi = createNotesApi(issuer, samples, { receipts, onRefusal: reports.add })
+
+  const isRight = await showFirstCalls(issuer, samples, reports)
+  if (options.writeEnv !== undefined) writeEnvironmentFile(options.writeEnv, issuer, samples)
+  if (options.once !== true) await ended()
+  await shutDown([listening, api], stopUpkeep, store)
+  if (options.once === true && !isRight) throw new CommandError('the first calls did not end as they should')
+}
+
+async function shutDown(
+  listening: readonly Pick<Listening, 'close'>[],
+  stopUpkeep: () => Promise<void>,
+  store: Store,
+): Promise<void> {
+  await Promise.all(listening.map((each) => each.close(drainLimitMs)))
+  await stopUpkeep()
+  await store.close()
+}
+
+/** Makes both calls and prints what they show; true when one was accepted and the other refused. */
+async function showFirstCalls(issuer: string, samples: Samples, reports: Reports): Promise<boolean> {
+  const calls = await makeFirstCalls(issuer, samples)
+  for (const line of introduce(issuer, samples, calls, reports.last())) print(line)
+  reports.startPrinting()
+  return calls.accepted.status === 200 && calls.refused.status === 403
+}
+
+interface Reports {
+  readonly add: (refusal: RefusalReport) => void
+  readonly last: () => RefusalReport | undefined
+  readonly startPrinting: () => void
+}
+
+/** Refusals of the sample API: those of the first calls are part of the introduction, later ones are printed as they happen. */
+function createReports(): Reports {
+  let last: RefusalReport | undefined
+  let isPrinting = false
+  return {
+    add(refusal) {
+      last = refusal
+      if (!isPrinting) return
+      print(`${paint('yellow', `${refusal.method} ${refusal.path}`)}`)
+      for (const line of formatExplanation(refusal)) print(`  ${line}`)
+    },
+    last: () => last,
+    startPrinting() {
+      isPrinting = true
+    },
+  }
+}
+
+function checkIssuer(issuer: string): void {
+  const problem =
+    issuerProblem(issuer) ??
+    (isLoopbackIssuer(issuer) ? undefined : 'arctos dev is for loopback only; use arctos serve')
+  if (problem !== undefined)
+    throw new ConfigurationError(`--issuer: ${JSON.stringify(issuer)} is not allowed; ${problem}`)
+}
+
+function readPort(text: string): number {
+  const port = Number(text)
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port
+  throw new ConfigurationError(
+    `--api-port: ${JSON.stringify(text)} is not allowed; it must be a whole number from 0 to 65535`,
+  )
+}

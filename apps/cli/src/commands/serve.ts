@@ -1,0 +1,140 @@
+import { readFileSync } from 'node:fs'
+import {
+  createAuthorizationServer,
+  createJournal,
+  isLoopbackIssuer,
+  issuerProblem,
+  type Listening,
+  type ListenOptions,
+  listen,
+  openStore,
+  type Store,
+} from '@arctos/authorization-server'
+import type { Command } from 'commander'
+import { type Configuration, ConfigurationError } from '../configuration.ts'
+import { openKey } from '../key-file.ts'
+import { configurationOf, placeOf, type RawOptions } from '../open.ts'
+import { ended } from '../signals.ts'
+import { withConfiguration } from './options.ts'
+
+/** How long requests in flight may take to finish after SIGTERM. */
+const drainLimitMs = 8_000
+
+export function registerServe(program: Command): void {
+  const serve = program.command('serve').description('run the authorization server')
+  withConfiguration(serve, [
+    'port',
+    'hosts',
+    'dataDir',
+    'issuer',
+    'database',
+    'databaseConnections',
+    'keyFile',
+    'signingAlgorithm',
+    'defaultResource',
+    'tlsCert',
+    'tlsKey',
+    'trustedProxies',
+    'durableStorage',
+    'retryWindowSeconds',
+    'refreshIdleSeconds',
+    'refreshAbsoluteSeconds',
+  ]).action(async (options: RawOptions) => {
+    await run(configurationOf(options))
+  })
+}
+
+async function run(configuration: Configuration): Promise<void> {
+  const issuer = checkIssuer(configuration)
+  const kek = openKey(configuration)
+  const tls = readTls(configuration)
+  const { database } = placeOf(configuration)
+  const store = await openStore({ database, connections: configuration.databaseConnections })
+  try {
+    await prepareSchema(store, database)
+    const server = await createAuthorizationServer({
+      issuer,
+      store,
+      kek,
+      signingAlgorithm: configuration.signingAlgorithm ?? 'ES256',
+      lifetimes: lifetimesOf(configuration),
+      defaultResource: configuration.defaultResource,
+      durableStorage: configuration.durableStorage ?? false,
+      journal: createJournal((lines) => void process.stdout.write(lines), Date.now),
+    })
+    const where = listenOptions(configuration, issuer, tls)
+    const listening = await listen(server, where)
+    const stopUpkeep = server.startUpkeep()
+    const { warnings } = await server.context.readiness()
+    for (const warning of warnings) process.stderr.write(`arctos: warning: ${warning}\n`)
+    process.stderr.write(`arctos: ${issuer} on ${where.hosts.join(', ')} port ${listening.port}\n`)
+    await ended()
+    await shutDown(listening, stopUpkeep)
+  } finally {
+    await store.close()
+  }
+}
+
+async function shutDown(listening: Listening, stopUpkeep: () => Promise<void>): Promise<void> {
+  await listening.close(drainLimitMs)
+  await stopUpkeep()
+}
+
+function checkIssuer({ issuer, port = 4000 }: Configuration): string {
+  const wanted = issuer ?? `http://localhost:${port}`
+  const problem = issuerProblem(wanted)
+  if (problem !== undefined)
+    throw new ConfigurationError(`--issuer: ${JSON.stringify(wanted)} is not allowed; ${problem}`)
+  if (issuer === undefined && port === 0) throw new ConfigurationError('--port 0 needs an --issuer')
+  return wanted
+}
+
+function readTls({ tlsCert, tlsKey }: Configuration): ListenOptions['tls'] {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined
+  if (tlsCert === undefined || tlsKey === undefined)
+    throw new ConfigurationError('--tls-cert and --tls-key go together')
+  return { cert: readFileSync(tlsCert, 'utf8'), key: readFileSync(tlsKey, 'utf8') }
+}
+
+/** SQLite belongs to this server, so it is migrated; PostgreSQL is shared, so its operator decides when. */
+async function prepareSchema(store: Store, database: string): Promise<void> {
+  if (!/^postgres(ql)?:/.test(database)) {
+    await store.migrate()
+    return
+  }
+  const pending = await store.pendingMigrations()
+  if (pending.length > 0) {
+    throw new ConfigurationError(
+      `the database is behind its schema (${pending.join(', ')}); run: arctos migrate --database URL`,
+    )
+  }
+}
+
+function lifetimesOf(configuration: Configuration) {
+  const { retryWindowSeconds, refreshIdleSeconds, refreshAbsoluteSeconds } = configuration
+  return {
+    ...(retryWindowSeconds === undefined ? {} : { retryWindowSeconds }),
+    ...(refreshIdleSeconds === undefined ? {} : { refreshIdleSeconds }),
+    ...(refreshAbsoluteSeconds === undefined ? {} : { refreshAbsoluteSeconds }),
+  }
+}
+
+/** Without TLS and without a proxy that is named, only this machine may connect: bearer tokens do not go in clear. */
+function listenOptions(configuration: Configuration, issuer: string, tls: ListenOptions['tls']): ListenOptions {
+  const { port = 4000, trustedProxies, hosts } = configuration
+  const loopback = ['127.0.0.1', '::1']
+  const isOpen = tls !== undefined || (trustedProxies?.length ?? 0) > 0
+  const chosen = hosts ?? (isOpen ? ['::'] : loopback)
+  const exposed = chosen.find((host) => !loopback.includes(host) && host !== 'localhost')
+  if (!isOpen && exposed !== undefined) {
+    throw new ConfigurationError(
+      `--hosts: ${exposed} is reachable from outside; it needs --tls-cert and --tls-key, or --trusted-proxies`,
+    )
+  }
+  if (!isOpen && !isLoopbackIssuer(issuer)) {
+    throw new ConfigurationError(
+      `--issuer: ${issuer} needs --tls-cert and --tls-key, or --trusted-proxies for the proxy in front`,
+    )
+  }
+  return { port, hosts: chosen, tls, trustedProxies }
+}

@@ -1,0 +1,49 @@
+import type { Store } from '@arctos/authorization-server'
+import { decodeUnverifiedJws, parseClaims, parseOpaqueToken, Refusal, sha256Base64url } from '@arctos/core'
+import type { Command } from 'commander'
+import { type RawOptions, withStore } from '../open.ts'
+import { CommandError, readSecret, report } from '../terminal.ts'
+import { storeCommand } from './options.ts'
+import { iso } from './user.ts'
+
+export function registerToken(program: Command): void {
+  const token = program.command('token').description('tokens')
+  storeCommand(
+    token,
+    'inspect',
+    'show what an access token says and whether it is live; read from stdin, a prompt or @FILE',
+  )
+    .argument('[token]', '@FILE')
+    .action(async (argument: string | undefined, options: RawOptions) => {
+      const text = (await readSecret('token', argument)).reveal()
+      const found = await withStore(options, (store) => inspect(store, text))
+      report(
+        Boolean(options['json']),
+        found,
+        Object.entries(found).map(([name, value]) => `${name.padEnd(10)}${show(name, value)}`),
+      )
+    })
+}
+
+/** What a token says, without the token. A JWT is not verified here: `arctos explain` runs a guard's checks. */
+async function inspect(store: Store, text: string): Promise<Readonly<Record<string, unknown>>> {
+  if (parseOpaqueToken('accessToken', text, 32) !== undefined) {
+    const live = await store.introspectOpaque(sha256Base64url(text))
+    return live === undefined
+      ? { kind: 'opaque access token', live: false }
+      : { kind: 'opaque access token', live: true, ...live }
+  }
+  try {
+    const jws = decodeUnverifiedJws(text)
+    return { kind: 'JWT, not verified here', ...jws.header.members, ...parseClaims(jws.payload) }
+  } catch (error) {
+    if (error instanceof Refusal) throw new CommandError(`this is no token: ${String(error.facts['check'])}`)
+    throw error
+  }
+}
+
+function show(name: string, value: unknown): string {
+  if (['iat', 'exp', 'nbf', 'auth_time', 'issuedAt', 'expiresAt'].includes(name) && typeof value === 'number')
+    return `${value} (${iso(value)})`
+  return (typeof value === 'string' ? value : JSON.stringify(value)).replace(/[^\x20-\x7e]/g, '?')
+}

@@ -1,0 +1,238 @@
+import { readFileSync } from 'node:fs'
+import { type SigningAlgorithm, signingAlgorithms } from '@arctos/authorization-server'
+import { parse } from 'yaml'
+import { z } from 'zod'
+
+/** A value of the configuration that is not allowed; the message names the key, where it came from, the value and the rule. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError'
+}
+
+interface Field {
+  /** Name in the YAML file; `--kebab-case` is the flag and `ARCTOS_UPPER_CASE` the environment variable. */
+  readonly key: string
+  readonly placeholder: string
+  readonly meaning: string
+  readonly allowed: string
+  readonly schema: z.ZodType
+  /** Its value must not be shown. */
+  readonly secret?: boolean
+}
+
+const port = z.coerce.number().int().min(0).max(65_535)
+const seconds = z.coerce.number().int().min(0).max(31_536_000)
+const text = z.string().min(1).max(4_000)
+const truth = z.union([z.boolean(), z.stringbool()])
+const list = z.union([z.array(text), text.transform((value) => value.split(',').map((part) => part.trim()))])
+
+const fields = [
+  {
+    key: 'port',
+    placeholder: 'N',
+    meaning: 'port to listen on',
+    allowed: 'a whole number from 0 to 65535',
+    schema: port,
+  },
+  {
+    key: 'hosts',
+    placeholder: 'A,B',
+    meaning: 'addresses to listen on',
+    allowed: 'addresses, separated by commas',
+    schema: list,
+  },
+  { key: 'dataDir', placeholder: 'DIR', meaning: 'folder of the embedded database', allowed: 'a path', schema: text },
+  {
+    key: 'issuer',
+    placeholder: 'URL',
+    meaning: 'issuer identifier',
+    allowed: 'https://HOST, or http on loopback; no trailing slash',
+    schema: text,
+  },
+  {
+    key: 'database',
+    placeholder: 'URL',
+    meaning: 'SQLite path or postgres:// URL',
+    allowed: 'a path or a postgres:// URL',
+    schema: text,
+    secret: true,
+  },
+  {
+    key: 'databaseConnections',
+    placeholder: 'N',
+    meaning: 'connections to PostgreSQL',
+    allowed: 'a whole number from 1 to 500',
+    schema: z.coerce.number().int().min(1).max(500),
+  },
+  {
+    key: 'keyFile',
+    placeholder: 'FILE',
+    meaning: 'file (mode 0600) with the key-encryption key',
+    allowed: 'a path',
+    schema: text,
+  },
+  {
+    key: 'key',
+    placeholder: 'KEY',
+    meaning: 'the key-encryption key itself',
+    allowed: '32 bytes as base64url (43 characters)',
+    schema: text,
+    secret: true,
+  },
+  {
+    key: 'signingAlgorithm',
+    placeholder: 'ALG',
+    meaning: 'algorithm of access tokens',
+    allowed: signingAlgorithms.join(', '),
+    schema: z.enum(signingAlgorithms),
+  },
+  {
+    key: 'defaultResource',
+    placeholder: 'URI',
+    meaning: 'audience of requests without resource',
+    allowed: 'a registered resource identifier',
+    schema: text,
+  },
+  { key: 'tlsCert', placeholder: 'FILE', meaning: 'certificate chain (PEM)', allowed: 'a path', schema: text },
+  {
+    key: 'tlsKey',
+    placeholder: 'FILE',
+    meaning: 'private key of the certificate (PEM)',
+    allowed: 'a path',
+    schema: text,
+  },
+  {
+    key: 'trustedProxies',
+    placeholder: 'A,B',
+    meaning: 'proxies whose X-Forwarded-For is believed',
+    allowed: 'addresses or CIDR ranges, separated by commas',
+    schema: list,
+  },
+  {
+    key: 'durableStorage',
+    placeholder: 'BOOL',
+    meaning: 'the database survives the loss of this machine',
+    allowed: 'true or false',
+    schema: truth,
+  },
+  {
+    key: 'retryWindowSeconds',
+    placeholder: 'N',
+    meaning: 'how long a public client may retry a refresh',
+    allowed: 'seconds, 0 is strict',
+    schema: seconds,
+  },
+  {
+    key: 'refreshIdleSeconds',
+    placeholder: 'N',
+    meaning: 'how long a refresh token may rest',
+    allowed: 'seconds',
+    schema: seconds,
+  },
+  {
+    key: 'refreshAbsoluteSeconds',
+    placeholder: 'N',
+    meaning: 'how long a grant lives at most',
+    allowed: 'seconds',
+    schema: seconds,
+  },
+] as const satisfies readonly Field[]
+
+/** What flags, environment and file say, checked; absent where nothing does. */
+export interface Configuration {
+  readonly port?: number
+  readonly hosts?: readonly string[]
+  readonly dataDir?: string
+  readonly issuer?: string
+  readonly database?: string
+  readonly databaseConnections?: number
+  readonly keyFile?: string
+  readonly key?: string
+  readonly signingAlgorithm?: SigningAlgorithm
+  readonly defaultResource?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly trustedProxies?: readonly string[]
+  readonly durableStorage?: boolean
+  readonly retryWindowSeconds?: number
+  readonly refreshIdleSeconds?: number
+  readonly refreshAbsoluteSeconds?: number
+}
+
+export type ConfigurationKey = keyof Configuration
+
+/** A flag for a command line. A secret has none: argv can be read by everybody on the machine. */
+export interface Flag {
+  readonly flag: string
+  readonly meaning: string
+}
+
+/** The flags for these keys, as commander wants them. */
+export function flagsFor(keys: readonly ConfigurationKey[]): readonly Flag[] {
+  return fields
+    .filter((field: Field) => keys.includes(field.key as ConfigurationKey) && field.key !== 'key')
+    .map(({ key, placeholder, meaning }) => ({
+      flag: `--${kebab(key)} <${placeholder}>`,
+      meaning: `${meaning} (${variable(key)})`,
+    }))
+}
+
+/**
+ * Reads the configuration: a flag wins over the environment, the environment over the file. Throws {@link ConfigurationError}.
+ *
+ * @param flags values by key, as the command line gave them
+ * @param file a YAML file with the same keys
+ */
+export function readConfiguration(
+  flags: Readonly<Record<string, unknown>>,
+  environment: Readonly<Record<string, string | undefined>>,
+  file: string | undefined,
+): Configuration {
+  const settings = file === undefined ? {} : readFile(file)
+  const configuration: Record<string, unknown> = {}
+  for (const field of fields as readonly Field[]) {
+    const { key } = field
+    const sources: readonly (readonly [string, unknown])[] = [
+      [`--${kebab(key)}`, flags[key]],
+      [variable(key), environment[variable(key)] || undefined],
+      [`${key} in ${file}`, settings[key]],
+    ]
+    const source = sources.find(([, value]) => value !== undefined)
+    if (source !== undefined) configuration[key] = check(field, source[0], source[1])
+  }
+  return configuration
+}
+
+function readFile(file: string): Record<string, unknown> {
+  let settings: unknown
+  try {
+    settings = parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new ConfigurationError(
+      `configuration file ${file}: ${error instanceof Error ? error.message : 'cannot be read'}`,
+    )
+  }
+  if (typeof settings !== 'object' || settings === null)
+    throw new ConfigurationError(`configuration file ${file}: not a list of keys`)
+  const known = fields.map((field) => field.key as string)
+  const unknown = Object.keys(settings).find((key) => !known.includes(key))
+  if (unknown !== undefined) {
+    throw new ConfigurationError(`configuration file ${file}: ${unknown} is no key; allowed are ${known.join(', ')}`)
+  }
+  return settings as Record<string, unknown>
+}
+
+function check({ schema, allowed, secret }: Field, source: string, value: unknown): unknown {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  throw new ConfigurationError(
+    `${source}: ${secret ? 'the value' : JSON.stringify(value)} is not allowed; it must be ${allowed}`,
+  )
+}
+
+function kebab(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+function variable(key: string): string {
+  return `ARCTOS_${kebab(key).replaceAll('-', '_').toUpperCase()}`
+}

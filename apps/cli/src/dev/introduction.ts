@@ -1,0 +1,62 @@
+import { codeChallengeOf, formatExplanation } from '@arctos/core'
+import type { RefusalReport } from '@arctos/resource-server'
+import { paint } from '../terminal.ts'
+import type { FirstCalls } from './first-calls.ts'
+import { redirectUri, type Samples, sampleUserScope } from './samples.ts'
+
+/** A fixed verifier for the sample flow, so that both of its halves can be printed. */
+const sampleVerifier = 'sample-verifier-for-trying-the-flow-by-hand-only'
+
+/** What `arctos dev` prints once everything runs and both calls were made. */
+export function introduce(
+  issuer: string,
+  samples: Samples,
+  calls: FirstCalls,
+  refusal: RefusalReport | undefined,
+): readonly string[] {
+  const { accepted, refused } = calls
+  return [
+    '',
+    `${paint('bold', 'Arctos')}  authorization server and sample API are running`,
+    '',
+    `  issuer      ${paint('cyan', issuer)}`,
+    `  sample API  ${paint('cyan', samples.apiUrl)}`,
+    '',
+    `  ${paint(accepted.status === 200 ? 'green' : 'red', `GET  /notes  ${accepted.status}`)}  ${accepted.body}`,
+    `  ${paint(refused.status === 403 ? 'yellow' : 'red', `POST /notes  ${refused.status}`)}  ${refused.body}`,
+    ...(refusal === undefined ? [] : formatExplanation(refusal).map((line) => `    ${paint('dim', line)}`)),
+    '',
+    paint('bold', 'Repeat them'),
+    ...curlLines(issuer, samples),
+    '',
+    paint('bold', 'Try the user flow'),
+    `  open  ${authorizationUrl(issuer, samples)}`,
+    `  sign in as  ${samples.username}  with password  ${samples.password.reveal()}  (for this data directory only)`,
+    `  the code arrives at ${redirectUri}; redeem it with:`,
+    `  curl -s ${issuer}/token -d grant_type=authorization_code -d client_id=${samples.publicClientId} -d redirect_uri=${redirectUri} -d code_verifier=${sampleVerifier} -d code=CODE`,
+    '',
+    `  ${paint('dim', 'Refusals of the sample API are explained here as they happen. Ctrl-C ends.')}`,
+    '',
+  ]
+}
+
+function curlLines(issuer: string, { client, apiUrl }: Samples): readonly string[] {
+  const token = `$(curl -s -u '${client.id}:${client.secret.reveal()}' -d grant_type=client_credentials -d scope=read ${issuer}/token | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`
+  return [
+    `  curl -i ${apiUrl} -H "Authorization: Bearer ${token}"`,
+    `  curl -i -X POST ${apiUrl} -H "Authorization: Bearer ${token}"`,
+  ]
+}
+
+function authorizationUrl(issuer: string, samples: Samples): string {
+  const query = new URLSearchParams({
+    response_type: 'code',
+    client_id: samples.publicClientId,
+    redirect_uri: redirectUri,
+    scope: sampleUserScope,
+    state: 'by-hand',
+    code_challenge: codeChallengeOf(sampleVerifier),
+    code_challenge_method: 'S256',
+  })
+  return `${issuer}/authorize?${query}`
+}

@@ -1,0 +1,176 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto'
+import {
+  type ClientSettings,
+  hashPassword,
+  type KeyEncryptionKey,
+  type ResourceSettings,
+  type Store,
+} from '@arctos/authorization-server'
+import {
+  deriveKey,
+  formatOpaqueToken,
+  type JsonObject,
+  jwkThumbprint,
+  resourceKey,
+  Secret,
+  sha256Base64url,
+} from '@arctos/core'
+
+/** Everything that `arctos dev` sets up to be tried. The same on every run of one data directory. */
+export interface Samples {
+  readonly audience: string
+  readonly audience2: string
+  readonly apiUrl: string
+  readonly client: SampleClient
+  readonly client2: SampleClient
+  readonly resourceServer: SampleClient
+  readonly resourceServer2: SampleClient
+  readonly publicClientId: string
+  readonly keyClientId: string
+  readonly keyClientPrivateJwk: Secret
+  readonly username: string
+  readonly password: Secret
+}
+
+export interface SampleClient {
+  readonly id: string
+  readonly secret: Secret
+}
+
+export const redirectUri = 'http://127.0.0.1:8765/callback'
+export const sampleScope = 'read'
+export const sampleWriteScope = 'write'
+export const sampleScope2 = 'archive'
+export const sampleUserScope = 'read offline_access'
+
+const actor = 'arctos dev'
+
+/** Registers the samples, or brings those of an earlier run up to date. Secrets are derived from the key, never stored in clear. */
+export async function registerSamples(store: Store, key: KeyEncryptionKey, apiOrigin: string): Promise<Samples> {
+  const audience = apiOrigin
+  const audience2 = `${apiOrigin}/archive`
+  await registerResource(store, { ...jwtResource, identifier: audience })
+  await registerResource(store, { ...opaqueResource, identifier: audience2 })
+
+  const confidential = {
+    authenticationMethods: secretMethods,
+    grantTypes: ['client_credentials', 'authorization_code'],
+    redirectUris: [redirectUri],
+  }
+  const privateJwk = samplePrivateJwk(key)
+  const samples: Samples = {
+    audience,
+    audience2,
+    apiUrl: `${apiOrigin}/notes`,
+    client: sampleClient(key, 'sample-service'),
+    client2: sampleClient(key, 'sample-service-2'),
+    resourceServer: sampleClient(key, 'sample-notes-api'),
+    resourceServer2: sampleClient(key, 'sample-archive-api'),
+    publicClientId: 'sample-app',
+    keyClientId: 'sample-key-service',
+    keyClientPrivateJwk: new Secret(JSON.stringify(privateJwk)),
+    username: 'ada',
+    password: samplePassword(key),
+  }
+  await registerClient(store, samples.client, { name: 'Sample service', ...confidential })
+  await registerClient(store, samples.client2, { name: 'Second sample service', ...confidential })
+  await registerClient(
+    store,
+    { id: samples.publicClientId },
+    {
+      name: 'Sample app',
+      authenticationMethods: ['none'],
+      grantTypes: ['authorization_code'],
+      redirectUris: [redirectUri],
+    },
+  )
+  await registerClient(
+    store,
+    { id: samples.keyClientId },
+    {
+      name: 'Sample service with a key',
+      authenticationMethods: ['private_key_jwt'],
+      grantTypes: ['client_credentials'],
+      redirectUris: [],
+      keys: [publicPart(privateJwk) as NonNullable<ClientSettings['keys']>[number]],
+    },
+  )
+  await registerClient(store, samples.resourceServer, resourceServerSettings('Sample notes API', audience))
+  await registerClient(store, samples.resourceServer2, resourceServerSettings('Sample archive API', audience2))
+  await registerUser(store, samples)
+  return samples
+}
+
+const secretMethods: ClientSettings['authenticationMethods'] = ['client_secret_basic', 'client_secret_post']
+
+const jwtResource: Omit<ResourceSettings, 'identifier'> = {
+  scopes: { [sampleScope]: 'Read your notes', [sampleWriteScope]: 'Write notes in your name' },
+  tokenFormat: 'jwt',
+  tokenType: 'at+jwt',
+  accessTokenLifetimeSeconds: 600,
+}
+
+const opaqueResource: Omit<ResourceSettings, 'identifier'> = {
+  scopes: { [sampleScope2]: 'Read archived notes' },
+  tokenFormat: 'opaque',
+  tokenType: 'at+jwt',
+  accessTokenLifetimeSeconds: 600,
+}
+
+function resourceServerSettings(name: string, identifier: string): ClientSettings {
+  return {
+    name,
+    authenticationMethods: secretMethods,
+    grantTypes: [],
+    redirectUris: [],
+    resourceServerOf: resourceKey(identifier),
+  }
+}
+
+function sampleClient(key: KeyEncryptionKey, id: string): SampleClient {
+  return { id, secret: formatOpaqueToken('clientSecret', deriveKey(key, `arctos sample secret ${id}`)) }
+}
+
+function samplePassword(key: KeyEncryptionKey): Secret {
+  return new Secret(deriveKey(key, 'arctos sample password').subarray(0, 9).toString('base64url'))
+}
+
+/** A private key on P-256 from derived bytes, in the shape that clients import. */
+function samplePrivateJwk(key: KeyEncryptionKey): JsonObject {
+  const scalar = deriveKey(key, 'arctos sample private key')
+  // PKCS#8 of an EC key on P-256, without the public half: OpenSSL computes it.
+  const head = Buffer.from('3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420', 'hex')
+  const privateKey = createPrivateKey({ key: Buffer.concat([head, scalar]), format: 'der', type: 'pkcs8' })
+  const jwk = {
+    ...(createPublicKey(privateKey).export({ format: 'jwk' }) as JsonObject),
+    d: scalar.toString('base64url'),
+  }
+  return { ...jwk, alg: 'ES256', use: 'sig', kid: jwkThumbprint(jwk).slice(0, 16) }
+}
+
+function publicPart(jwk: JsonObject): JsonObject {
+  const { d: _private, ...rest } = jwk
+  return rest
+}
+
+async function registerResource(store: Store, settings: ResourceSettings): Promise<void> {
+  // "identifier_taken" is an earlier run of this directory.
+  await store.createResource({ settings, actor })
+}
+
+async function registerClient(
+  store: Store,
+  { id, secret }: { readonly id: string; readonly secret?: Secret },
+  settings: ClientSettings,
+): Promise<void> {
+  const known = await store.readClient(id)
+  if (known !== undefined && JSON.stringify(known.settings) === JSON.stringify(settings)) return
+  const secretHash = secret && sha256Base64url(secret.reveal())
+  if (known === undefined) await store.createClient({ id, settings, secretHash, actor })
+  else await store.updateClient({ id, settings, secretHash, actor })
+}
+
+async function registerUser(store: Store, { username, password }: Samples): Promise<void> {
+  if ((await store.readUserByName(username)) !== undefined) return
+  await store.createUser({ username, passwordHash: await hashPassword(password.reveal()), actor })
+}

@@ -1,0 +1,46 @@
+import { join } from 'node:path'
+import { openStore, type Store } from '@arctos/authorization-server'
+import { type Configuration, readConfiguration } from './configuration.ts'
+import { CommandError } from './terminal.ts'
+
+export const defaultDataDir = '.arctos'
+
+/** Where a command finds its store. */
+export interface StorePlace {
+  readonly dataDir: string
+  readonly database: string
+}
+
+export function placeOf(configuration: Configuration): StorePlace {
+  const dataDir = configuration.dataDir ?? defaultDataDir
+  return { dataDir, database: configuration.database ?? join(dataDir, 'arctos.sqlite') }
+}
+
+/** Options that a command line gave, before they are checked. */
+export type RawOptions = Readonly<Record<string, unknown>>
+
+export function configurationOf(options: RawOptions): Configuration {
+  const file = options['config'] ?? process.env['ARCTOS_CONFIG']
+  return readConfiguration(options, process.env, typeof file === 'string' ? file : undefined)
+}
+
+/** Runs a command on the store, also while a server runs on the same one. A schema that is behind is refused. */
+export async function withStore<Result>(
+  options: RawOptions,
+  run: (store: Store, configuration: Configuration) => Promise<Result>,
+): Promise<Result> {
+  const configuration = configurationOf(options)
+  const { database } = placeOf(configuration)
+  const store = await openStore({ database, connections: configuration.databaseConnections })
+  try {
+    const pending = await store.pendingMigrations()
+    if (pending.length > 0)
+      throw new CommandError(`the database is behind its schema (${pending.join(', ')}); run: arctos migrate`)
+    return await run(store, configuration)
+  } finally {
+    await store.close()
+  }
+}
+
+/** Who a change is written down for in the audit log: the operator at this machine. */
+export const operator = 'operator'
