@@ -17,11 +17,17 @@ const redirectStatuses = [301, 302, 303, 307, 308]
 // What a foreign origin may learn of a request that was meant for the resource.
 const harmlessHeaders = ['accept', 'accept-language', 'range', 'user-agent']
 
+export interface CarriedAnswer {
+  readonly response: Response
+  /** Whether the token was part of the request that this answers. */
+  readonly carriedToken: boolean
+}
+
 /**
  * Sends a request with the token and follows redirects by the rules of the Fetch standard, but by hand: within the resource the
  * token goes along, to any other place neither the token nor a body nor headers of the caller's do (RFC 6750 §5.3).
  */
-export async function followRedirects({ fetch, url, init, token, isInside }: CarriedRequest): Promise<Response> {
+export async function followRedirects({ fetch, url, init, token, isInside }: CarriedRequest): Promise<CarriedAnswer> {
   const mode = init.redirect ?? 'follow'
   let target = url
   let request = init
@@ -31,7 +37,7 @@ export async function followRedirects({ fetch, url, init, token, isInside }: Car
     const sent = carriesToken ? withToken(request, token) : request
     const response = await fetch(target.href, { ...sent, redirect: mode === 'error' ? 'error' : 'manual' })
     const location = mode === 'follow' ? redirectLocation(response) : undefined
-    if (location === undefined) return response
+    if (location === undefined) return { response, carriedToken: carriesToken }
     await response.body?.cancel()
     if (count === redirectLimit)
       throw new ClientError('answer_refused', `${target.origin} redirects more than ${redirectLimit} times`)

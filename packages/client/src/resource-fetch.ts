@@ -2,7 +2,7 @@ import { rejectsToken } from './challenges.ts'
 import type { Fetch } from './environment.ts'
 import { ClientError } from './errors.ts'
 import { readResourceOption } from './options.ts'
-import { followRedirects, isReplayable } from './redirects.ts'
+import { type CarriedAnswer, followRedirects, isReplayable } from './redirects.ts'
 import type { HeldToken } from './token-answer.ts'
 import type { TokenKeeper } from './token-keeper.ts'
 
@@ -23,12 +23,13 @@ export function createResourceFetch(resource: string, keeper: TokenKeeper, fetch
   return async (input, init = {}) => {
     const url = boundary.resolve(input)
     const request = input instanceof Request ? requestInit(input, init) : init
-    const send = (held: HeldToken): Promise<Response> => {
+    const send = (held: HeldToken): Promise<CarriedAnswer> => {
       return followRedirects({ fetch, url, init: request, token: held.token, isInside: boundary.isInside })
     }
     const held = await unlessAborted(() => keeper.current(), request.signal)
-    const response = await send(held)
-    if (!rejectsToken(response)) return response
+    const { response, carriedToken } = await send(held)
+    // Whoever did not get the token has nothing to say about it.
+    if (!carriedToken || !rejectsToken(response)) return response
     if (!isReplayable(request.body)) {
       // The next call shall not meet the same refusal, but this one cannot be repeated.
       keeper.replace(held).catch(() => undefined)
@@ -37,7 +38,7 @@ export function createResourceFetch(resource: string, keeper: TokenKeeper, fetch
     const other = await unlessAborted(() => keeper.replace(held), request.signal)
     if (other === held) return response
     await response.body?.cancel()
-    return await send(other)
+    return (await send(other)).response
   }
 }
 

@@ -188,6 +188,15 @@ describe('a redirect', () => {
     ])
   })
 
+  it('to a place that got no token cannot make us renew it', async () => {
+    const { notes, server, api } = await start()
+    const foreign = await listen((_request, response) => {
+      response.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end()
+    })
+    expect((await notes(`/redirect?status=302&to=${encodeURIComponent(foreign)}`)).status).toBe(401)
+    expect([api.calls.length, server.seenAt('/token').length]).toEqual([1, 1])
+  })
+
   it('takes no body to another origin', async () => {
     const { notes } = await start()
     const foreign = await startForeign()
