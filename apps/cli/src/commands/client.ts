@@ -184,23 +184,7 @@ function checkSettings(settings: unknown): ClientSettings {
     throw new CommandError('client_credentials needs a confidential client')
   if (authenticationMethods.includes('private_key_jwt') && keys === undefined)
     throw new CommandError('private_key_jwt needs --jwk FILE')
-  const wrong = checked.data.redirectUris.find((uri) => redirectUriProblem(uri) !== undefined)
-  if (wrong !== undefined) throw new CommandError(`--redirect-uri: ${wrong} ${redirectUriProblem(wrong)}`)
   return checked.data
-}
-
-/** RFC 6749 §3.1.2: absolute, without fragment; https, http on loopback, or a private scheme with a dot (RFC 8252 §7.1). */
-function redirectUriProblem(uri: string): string | undefined {
-  if (!URL.canParse(uri) || /[^\x21-\x7e]/.test(uri)) return 'is not an absolute URI'
-  const url = new URL(uri)
-  if (uri.includes('#')) return 'must have no fragment'
-  if (url.username !== '' || url.password !== '') return 'must have no user name'
-  if (url.protocol === 'https:') return undefined
-  if (url.protocol === 'http:')
-    return ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname) ? undefined : 'must be https'
-  return url.protocol.includes('.')
-    ? undefined
-    : 'must be https, http on loopback, or a private scheme like com.example.app:'
 }
 
 function needsSecret({ authenticationMethods }: ClientSettings): boolean {
