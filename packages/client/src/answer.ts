@@ -19,12 +19,12 @@ const describedLimit = 300
  * a redirect (credentials would go along). Throws `unavailable` or `answer_refused`.
  */
 export async function askServer(
-  { fetch, now }: Environment,
+  { fetch, nowSeconds }: Environment,
   url: string,
   init: RequestInit,
   timeoutMs: number,
 ): Promise<Answer> {
-  const sentAt = now()
+  const sentAt = nowSeconds()
   const abort = new AbortController()
   const timer = setTimeout(() => abort.abort(), timeoutMs)
   try {

@@ -25,7 +25,7 @@ export type PrivateJwk = webcrypto.JsonWebKey & { readonly kid?: string }
 /** A method of client authentication: makes the credentials of one request. Called anew for each attempt. */
 export type ClientAuthentication = (
   client: { readonly issuer: string; readonly clientId: string },
-  environment: Pick<Environment, 'now' | 'random'>,
+  environment: Pick<Environment, 'nowSeconds' | 'random'>,
 ) => ClientCredentials
 
 /** `client_secret_basic`: the secret in the Authorization header, form-encoded first (RFC 6749 §2.3.1). */
@@ -63,8 +63,8 @@ const assertionLifetimeSeconds = 60
 export function privateKeyJwt(key: PrivateJwk | SigningKey): ClientAuthentication {
   const signingKey = isSigningKey(key) ? key : importSigningKey(key)
   const header = encodeHeader(signingKey, 'client-authentication+jwt')
-  return ({ issuer, clientId }, { now, random }) => {
-    const issuedAt = Math.floor(now())
+  return ({ issuer, clientId }, { nowSeconds, random }) => {
+    const issuedAt = Math.floor(nowSeconds())
     const claims = {
       iss: clientId,
       sub: clientId,

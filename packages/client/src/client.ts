@@ -2,7 +2,7 @@ import type { Secret } from '@arctos/core'
 import { type ClientAuthentication, noClientAuthentication } from './client-authentication.ts'
 import { createClientCredentialsTokens } from './client-credentials.ts'
 import { createRegistration } from './endpoint.ts'
-import { completeEnvironment, type Environment } from './environment.ts'
+import { completeEnvironment, type EnvironmentOptions } from './environment.ts'
 import { ClientError } from './errors.ts'
 import { type LoginOptions, logIn } from './login.ts'
 import { createResourceFetch, type ResourceFetch } from './resource-fetch.ts'
@@ -11,7 +11,7 @@ import { createSession, type Session } from './session.ts'
 import { formatSessionState, parseSessionState } from './session-state.ts'
 import { memoryStore, type SessionStore } from './session-store.ts'
 
-export interface OAuthClientOptions extends Partial<Environment> {
+export interface OAuthClientOptions extends EnvironmentOptions {
   /** The authorization server, spelled exactly as its metadata spells `issuer`. https, or http on loopback. */
   readonly issuer: string
   readonly clientId: string

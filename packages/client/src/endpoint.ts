@@ -68,7 +68,7 @@ async function postOnce(
   if (credentials.authorization !== undefined) headers.set('authorization', credentials.authorization)
   const answer = await askServer(environment, url, { method: 'POST', headers, body: form.toString() }, timeoutMs)
   if (answer.status === 200) return answer
-  throw errorOfAnswer(answer, url, [...secrets, ...credentials.secrets], environment.now())
+  throw errorOfAnswer(answer, url, [...secrets, ...credentials.secrets], environment.nowSeconds())
 }
 
 async function endpointUrl({ metadata, issuer }: Registration, endpoint: EndpointName): Promise<string> {

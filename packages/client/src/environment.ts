@@ -4,25 +4,34 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** The platform's fetch, or one that behaves alike. */
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
-/** What the package takes from the world around it. Every part can be given, so that a test decides about time and chance. */
+/** What the package takes from the world around it, so that a test decides about network, time and chance. */
+export interface EnvironmentOptions {
+  /** How requests are made; by default the `fetch` of the platform. */
+  readonly fetch?: Fetch
+  /** Epoch milliseconds. */
+  readonly now?: () => number
+  /** Unpredictable bytes. */
+  readonly random?: (byteLength: number) => Uint8Array
+  /** Lets a time pass, in milliseconds; used between attempts. */
+  readonly wait?: (durationMs: number) => Promise<unknown>
+}
+
+/** The same, complete. */
 export interface Environment {
   readonly fetch: Fetch
-  /** The time in epoch seconds. */
-  readonly now: () => number
-  /** Unpredictable bytes. */
+  readonly nowSeconds: () => number
   readonly random: (byteLength: number) => Uint8Array
-  /** Lets a time pass, in milliseconds; used between attempts. */
   readonly wait: (durationMs: number) => Promise<unknown>
 }
 
 /** The real world, where nothing else is given. */
-export function completeEnvironment(given: Partial<Environment>): Environment {
+export function completeEnvironment({ fetch: given, now = Date.now, ...options }: EnvironmentOptions): Environment {
   return {
     // Looked up at each call, so that a fetch installed later (a proxy, an instrumentation) is used too.
-    fetch: given.fetch ?? ((input, init) => fetch(input, init)),
-    now: given.now ?? (() => Date.now() / 1_000),
-    random: given.random ?? randomBytes,
-    wait: given.wait ?? sleep,
+    fetch: given ?? ((input, init) => fetch(input, init)),
+    nowSeconds: () => now() / 1_000,
+    random: options.random ?? randomBytes,
+    wait: options.wait ?? sleep,
   }
 }
 

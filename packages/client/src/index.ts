@@ -7,7 +7,7 @@ export {
   type PrivateJwk,
   privateKeyJwt,
 } from './client-authentication.ts'
-export type { Environment, Fetch } from './environment.ts'
+export type { Environment, EnvironmentOptions, Fetch } from './environment.ts'
 export {
   ClientError,
   type ClientErrorCode,

@@ -34,7 +34,7 @@ export function createMetadataSource(
   const read = async (): Promise<ServerMetadata> => {
     try {
       const metadata = await discover(issuer, environment, timeoutMs)
-      known = { metadata, readAt: environment.now() }
+      known = { metadata, readAt: environment.nowSeconds() }
       return metadata
     } catch (error) {
       if (known !== undefined && error instanceof Unavailable) return known.metadata
@@ -45,7 +45,7 @@ export function createMetadataSource(
   }
 
   return async () => {
-    if (known !== undefined && environment.now() - known.readAt < lifetimeSeconds) return known.metadata
+    if (known !== undefined && environment.nowSeconds() - known.readAt < lifetimeSeconds) return known.metadata
     reading ??= read()
     return await reading
   }
@@ -69,7 +69,7 @@ async function discover(issuer: string, environment: Environment, timeoutMs: num
   for (const url of metadataUrls(issuer)) {
     const answer = await askServer(environment, url, { headers }, timeoutMs)
     if (answer.status === 200) return readMetadata(readJson(answer), issuer)
-    const error = errorOfAnswer(answer, url, [], environment.now())
+    const error = errorOfAnswer(answer, url, [], environment.nowSeconds())
     // A server in trouble may well have the document; only a plain "not here" leads to the next place.
     if (error instanceof Unavailable) throw error
     refusal ??= new ClientError('metadata_refused', `${url} answered ${answer.status}`)

@@ -77,7 +77,9 @@ export function createSessionRenewal(
       if (state.ended !== undefined) throw sessionOver(state)
       // Somebody is ahead of us, or logged in anew: their refresh token is the live one.
       if (!same(state.refreshToken, presented) && !same(state.refreshToken, successor)) return undefined
-      const others = Object.entries(state.accessTokens).filter(([, held]) => isUsable(held, environment.now(), true))
+      const others = Object.entries(state.accessTokens).filter(([, held]) =>
+        isUsable(held, environment.nowSeconds(), true),
+      )
       const accessTokens = { ...Object.fromEntries(others), [resourceKey(resource)]: answer.accessToken }
       return { ...state, refreshToken: successor, accessTokens }
     })
@@ -95,7 +97,7 @@ export function createSessionRenewal(
     const { state } = kept
     if (state.ended !== undefined) throw sessionOver(state)
     const stored = state.accessTokens[resourceKey(resource)]
-    if (stored && !same(stored.token, old?.token) && isUsable(stored, environment.now(), true)) return stored
+    if (stored && !same(stored.token, old?.token) && isUsable(stored, environment.nowSeconds(), true)) return stored
     if (state.refreshToken === undefined) {
       throw new SessionOver('the access token is over and there is no refresh token. Log in again, with offline_access')
     }

@@ -31,7 +31,7 @@ const unknownLifetimeSeconds = 60
 const rejectionPauseSeconds = 30
 
 export function createTokenKeeper({ obtain, environment, initial, canRenew }: TokenKeeperOptions): TokenKeeper {
-  const { now, random } = environment
+  const { nowSeconds, random } = environment
   let held = initial
   let renewAt = initial === undefined ? 0 : renewalTime(initial, randomFraction(random))
   let renewing: Promise<HeldToken> | undefined
@@ -47,7 +47,7 @@ export function createTokenKeeper({ obtain, environment, initial, canRenew }: To
     } catch (error) {
       // Whoever is told to come back later does so later, even if others call meanwhile.
       if (error instanceof Unavailable && error.retryAfterSeconds !== undefined) {
-        notNow = { error, until: now() + error.retryAfterSeconds }
+        notNow = { error, until: nowSeconds() + error.retryAfterSeconds }
       }
       throw error
     } finally {
@@ -56,23 +56,23 @@ export function createTokenKeeper({ obtain, environment, initial, canRenew }: To
   }
 
   const renew = async (): Promise<HeldToken> => {
-    if (notNow !== undefined && now() < notNow.until) throw notNow.error
+    if (notNow !== undefined && nowSeconds() < notNow.until) throw notNow.error
     renewing ??= obtainAndHold()
     return await renewing
   }
 
   return {
     async current() {
-      const time = now()
+      const time = nowSeconds()
       if (held === undefined || !isUsable(held, time, canRenew())) return await renew()
       // The token at hand is good whatever becomes of this, and the next call tries again.
       if (time >= renewAt && canRenew()) renew().catch(() => undefined)
       return held
     },
     async replace(rejected) {
-      if (held !== undefined && held !== rejected && isUsable(held, now(), canRenew())) return held
+      if (held !== undefined && held !== rejected && isUsable(held, nowSeconds(), canRenew())) return held
       // A resource server that rejects new tokens, one after the other, must not make us hammer the token endpoint.
-      if (rejected === replacement && now() < rejected.obtainedAt + rejectionPauseSeconds) return rejected
+      if (rejected === replacement && nowSeconds() < rejected.obtainedAt + rejectionPauseSeconds) return rejected
       replacement = await renew()
       return replacement
     },

@@ -188,7 +188,7 @@ describe('"not now"', () => {
 
   it('reads Retry-After as a date too [RFC 9110 §10.2.3]', async () => {
     const { server, world, obtain } = await start()
-    const date = new Date((world.now() + 5) * 1_000).toUTCString()
+    const date = new Date((world.nowSeconds() + 5) * 1_000).toUTCString()
     server.fault('/token', unavailable({ 'retry-after': date }))
     await obtain()
     expect(world.waits[0]).toBeGreaterThanOrEqual(5_000)

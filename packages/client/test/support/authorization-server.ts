@@ -171,8 +171,8 @@ export async function startAuthorizationServer(world: World, path = ''): Promise
     if (family.live === presented && server.rotates) {
       family.previous = presented
       family.live = `${presented.split('.')[0]}.${randomBytes(16).toString('base64url')}`
-      family.rotatedAt = world.now()
-    } else if (family.previous === presented && world.now() > family.rotatedAt + retryWindowSeconds) {
+      family.rotatedAt = world.nowSeconds()
+    } else if (family.previous === presented && world.nowSeconds() > family.rotatedAt + retryWindowSeconds) {
       family.ended = true
       return refuse(response, 400, 'invalid_grant')
     }
@@ -184,7 +184,7 @@ export async function startAuthorizationServer(world: World, path = ''): Promise
     grant: { scope: string; resource: string | undefined; family?: Family },
   ): ServerResponse => {
     const accessToken = `at-${randomBytes(16).toString('base64url')}`
-    tokens.set(accessToken, { ...grant, expiresAt: world.now() + server.lifetimeSeconds })
+    tokens.set(accessToken, { ...grant, expiresAt: world.nowSeconds() + server.lifetimeSeconds })
     return sendJson(response, 200, {
       access_token: accessToken,
       token_type: 'bearer',
@@ -236,7 +236,8 @@ export async function startAuthorizationServer(world: World, path = ''): Promise
         Buffer.from(signature, 'base64url'),
       ),
     )
-    const isFresh = claims.exp > world.now() && claims.exp <= world.now() + 300 && !spentAssertions.has(claims.jti)
+    const isFresh =
+      claims.exp > world.nowSeconds() && claims.exp <= world.nowSeconds() + 300 && !spentAssertions.has(claims.jti)
     if (!isSigned || !isFresh || typ !== 'client-authentication+jwt' || claims.aud !== issuer) return undefined
     spentAssertions.add(claims.jti)
     return claims.iss === claims.sub ? claims.sub : undefined
@@ -255,7 +256,7 @@ export async function startAuthorizationServer(world: World, path = ''): Promise
     assertionKeys: [],
     inspect: (presented) => {
       const known = tokens.get(presented)
-      const active = known !== undefined && world.now() < known.expiresAt && known.family?.ended !== true
+      const active = known !== undefined && world.nowSeconds() < known.expiresAt && known.family?.ended !== true
       return { active, resource: known?.resource, scope: known?.scope ?? '' }
     },
     killAccessTokens: () => tokens.clear(),
