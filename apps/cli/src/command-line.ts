@@ -5,6 +5,7 @@ import { registerDev } from './commands/dev.ts'
 import { registerExplain } from './commands/explain.ts'
 import { registerKey } from './commands/key.ts'
 import { registerMigrate } from './commands/migrate.ts'
+import { registerRecover } from './commands/recover.ts'
 import { registerResource } from './commands/resource.ts'
 import { registerServe } from './commands/serve.ts'
 import { registerToken } from './commands/token.ts'
@@ -30,6 +31,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     registerExplain,
     registerAudit,
     registerMigrate,
+    registerRecover,
   ]
   for (const register of commands) register(program)
   try {

@@ -19,6 +19,7 @@ export type AuditKind =
   | 'token.revoked'
   | 'key.created'
   | 'key.retired'
+  | 'issuer.recovered'
 
 /** Writes one record, unnumbered, in the transaction of the change that it tells of. */
 export function* record(
@@ -36,6 +37,30 @@ export function* record(
     JSON.stringify(facts),
   )
 }
+
+const rowsTogether = 64
+
+/** Writes a record of one kind for each of these facts; many to a statement, for there may be thousands. */
+export function* recordEach(
+  transaction: Transaction,
+  kind: AuditKind,
+  actor: string,
+  facts: readonly Readonly<Record<string, string | number>>[],
+): Verb<void> {
+  const whole = facts.length - (facts.length % rowsTogether)
+  for (let at = 0; at < whole; at += rowsTogether) {
+    const values = facts
+      .slice(at, at + rowsTogether)
+      .flatMap((each) => [newId(transaction), transaction.nowMs, kind, actor, JSON.stringify(each)])
+    yield* run(insertTogether, ...values)
+  }
+  for (const each of facts.slice(whole)) yield* record(transaction, kind, actor, each)
+}
+
+const insertTogether = `INSERT INTO audit (id, at_ms, kind, actor, facts) VALUES ${Array.from(
+  { length: rowsTogether },
+  (_, row) => `(${[1, 2, 3, 4, 5].map((column) => `$${row * 5 + column}`).join(', ')})`,
+).join(', ')}`
 
 /** An id of 96 random bits, 16 characters. */
 export function newId(transaction: { readonly random: (byteLength: number) => Buffer }): string {

@@ -10,6 +10,7 @@ import { listApplications, withdrawApplication } from './verbs/grants.ts'
 import { introspectJwt, introspectOpaque, readLiveGrant } from './verbs/introspection.ts'
 import { addKey, listKeys, retireKey } from './verbs/keys.ts'
 import { purgeExpired } from './verbs/purge.ts'
+import { recoverLostWindow } from './verbs/recovery.ts'
 import { rotateRefresh } from './verbs/refresh.ts'
 import { createResource, listResources, readResources } from './verbs/resources.ts'
 import { revokeFamily, revokeJwt, revokeOpaque } from './verbs/revocation.ts'
@@ -56,6 +57,7 @@ const verbs = {
   numberAudit,
   readAudit,
   purgeExpired,
+  recoverLostWindow,
 }
 
 type Verbs = typeof verbs
