@@ -65,6 +65,30 @@ describe('a session in a store', () => {
     expect((await third?.fetch({ resource })('/e'))?.status).toBe(200)
   })
 
+  it('stores the new refresh token on top of what another process wrote meanwhile', async () => {
+    const { world, program, resource, openBrowser } = await startScene()
+    const inner = memoryStore()
+    let written = 0
+    const store: SessionStore = {
+      read: () => inner.read(),
+      compareAndSwap: async (expected, next) => {
+        // Another process notes a token for a resource of its own, just before us.
+        const text = (await inner.read())?.reveal()
+        if (text !== undefined && written++ === 0) {
+          const other = '{"resource":"https://other.example.com","token":"at-other","scope":[],"obtained_at":1}'
+          await inner.compareAndSwap(expected, new Secret(text.replace('"tokens":[', `"tokens":[${other},`)))
+        }
+        return await inner.compareAndSwap(expected, next)
+      },
+    }
+    const session = await program.login({ resource, scope, openBrowser, store })
+    world.advance(601)
+    await session.accessToken({ resource })
+    world.advance(601)
+    const later = await program.resume({ store })
+    expect((await later?.fetch({ resource })('/notes'))?.status).toBe(200)
+  })
+
   it('reads again before it takes invalid_grant for the end', async () => {
     const { server, world, resource, program, openBrowser, store, notes } = await shared()
     world.advance(601)
