@@ -12,7 +12,7 @@ const stars = [
   [57, 14],
 ] as const
 
-const constellation = html`<svg viewBox="0 0 60 32" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.5"><path d="M3 6 14 4 23 10 33 14 37 26 53 27 57 14 33 14"/>${stars.map(([x, y]) => html`<circle cx="${x}" cy="${y}" r="2.6" fill="currentColor" stroke="none"/>`)}</svg>`
+const constellation = html`<svg viewBox="0 0 60 32" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.5"><path d="M3 6 14 4 23 10 33 14 37 26 53 27 57 14 33 14"/>${stars.map(([x, y]) => html`<circle cx="${x}" cy="${y}" r="3.2" fill="currentColor" stroke="none"/>`)}</svg>`
 
 // Without one, browsers ask for a favicon that is not there.
 const icon =

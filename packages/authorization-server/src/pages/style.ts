@@ -21,7 +21,7 @@ body { margin: 0; min-height: 100vh; display: flex; flex-direction: column; alig
   padding: clamp(1rem, 8vh, 5rem) 1rem 2rem; background: var(--page); color: var(--text); overflow-wrap: anywhere; }
 .brand { display: flex; align-items: center; gap: .6rem; margin: 0 0 1.25rem; color: var(--accent);
   font-size: 1.05rem; font-weight: 650; letter-spacing: .01em; }
-.brand svg { width: 2.1rem; height: 1.4rem; }
+.brand svg { width: 2.8rem; height: 1.5rem; }
 main { width: 100%; max-width: 27rem; padding: clamp(1.25rem, 5vw, 2rem); background: var(--card);
   border: 1px solid var(--line); border-radius: .875rem; box-shadow: 0 .5rem 2rem rgb(15 30 50 / .08); }
 main.wide { max-width: 42rem; }
@@ -29,6 +29,9 @@ h1 { margin: 0 0 .35rem; font-size: 1.45rem; line-height: 1.25; letter-spacing: 
 h2 { margin: 2rem 0 .6rem; font-size: 1.1rem; line-height: 1.3; }
 h3 { margin: 0; font-size: 1rem; }
 p { margin: 0 0 1rem; }
+main > :last-child, section:last-child > :last-child { margin-bottom: 0; }
+form + p { margin-top: 1.25rem; }
+input + p { margin-top: .4rem; }
 .soft { color: var(--soft); }
 .small { font-size: .875rem; }
 label { display: block; margin: 1rem 0 .35rem; font-weight: 600; font-size: .9375rem; }

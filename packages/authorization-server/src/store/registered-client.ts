@@ -1,5 +1,6 @@
 import { createRecentCache, type JsonObject } from '@arctos/core'
 import { z } from 'zod'
+import { isRedirectUri } from '../redirect-uri.ts'
 import { integer, optionalInteger, optionalText, type Row, text } from './transaction.ts'
 
 /** How a client proves itself (RFC 6749 §2.3, RFC 7523, RFC 8414 `token_endpoint_auth_methods_supported`). */
@@ -10,7 +11,10 @@ export const clientAuthenticationMethods = [
   'none',
 ] as const
 
-const redirectUri = z.string().max(2_000)
+const redirectUri = z.string().max(2_000).refine(isRedirectUri, {
+  error:
+    'must be an absolute URI without fragment: https, http on loopback, or a private-use scheme such as com.example.app:/',
+})
 
 /** What an operator registers of a client; kept as JSON on its row. */
 export const clientSettings = z.strictObject({
