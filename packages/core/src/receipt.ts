@@ -2,7 +2,7 @@ import { decodeBase64url } from './base64url.ts'
 import { seal, unseal } from './crypto.ts'
 import { isJsonObject, parseJsonObject, readNumber, readString } from './json.ts'
 import type { Facts } from './refusal.ts'
-import { isReason, type Reason } from './refusals.ts'
+import { isReason, type Reason, refusals } from './refusals.ts'
 
 /**
  * The key of one day. Receipts are stored nowhere: whoever has the day's key can read them, and they die with it after a week.
@@ -31,17 +31,21 @@ const kidBytes = 4
 const factsByteLimit = 160
 const readerByteLimit = 300
 const receiptLengthLimit = 1_300
+const longestReason = Math.max(...Object.keys(refusals).map((reason) => reason.length))
 
 /**
- * Seals what a refusal was about. Facts are shortened to 160 bytes. An owner or audience beyond 300 bytes is left out, never
+ * Seals what a refusal was about, padded: the length of a receipt tells who it is for, and not which row it is or what the facts
+ * are, or it would tell apart what one sentence hides. Facts are shortened to 160 bytes. An owner or audience beyond 300 bytes is left out, never
  * cut, for its beginning may be the name of somebody else: then the operator alone can read the receipt.
  *
  * @param nonce 12 random bytes
  */
 export function sealReceipt(key: ReceiptKey, content: ReceiptContent, nonce: Uint8Array): string {
   const { at, reason, facts, owner, audience } = content
-  const members = { t: at, r: reason, f: boundFacts(facts), o: boundReader(owner), a: boundReader(audience) }
-  const sealed = seal(key.key, purpose, Buffer.from(JSON.stringify(members)), nonce)
+  const bound = boundFacts(facts)
+  const members = { t: at, r: reason, f: bound, o: boundReader(owner), a: boundReader(audience) }
+  const padding = longestReason + factsByteLimit - reason.length - Buffer.byteLength(JSON.stringify(bound))
+  const sealed = seal(key.key, purpose, Buffer.from(JSON.stringify(members) + ' '.repeat(padding)), nonce)
   return Buffer.concat([key.kid, sealed]).toString('base64url')
 }
 

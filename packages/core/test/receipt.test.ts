@@ -47,6 +47,16 @@ describe('receipts', () => {
     expect(receiptOf()).not.toBe(receipt)
   })
 
+  it('are as long for one reason as for any other, whatever the facts are', () => {
+    const endless = { check: 'é'.repeat(400), expected: 'x'.repeat(400), received: 1e300 }
+    const lengths = [
+      receiptOf({ reason: 'client.unknown', facts: {} }),
+      receiptOf({ reason: 'client.secret_wrong', facts: { check: 'client_secret' } }),
+      receiptOf({ reason: 'authorize.request_object_unsupported', facts: endless }),
+    ].map((receipt) => receipt.length)
+    expect(new Set(lengths).size).toBe(1)
+  })
+
   it('are refused with any one character changed', () => {
     const receipt = receiptOf()
     for (let at = 0; at < receipt.length; at++) {
