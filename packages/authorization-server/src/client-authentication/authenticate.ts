@@ -59,6 +59,9 @@ function namedClient(credentials: ClientCredentials, assertion: UnverifiedClient
       received: 'another',
     })
   }
+  // JSON can spell what no form can, and not every database can look for it.
+  if (/\p{Cc}|\p{Cs}/u.test(assertion.clientId))
+    throw new Refusal('client.assertion_invalid', { check: 'sub', expected: 'a client_id', received: 'no text' })
   return assertion.clientId
 }
 
