@@ -32,7 +32,7 @@ export function parseJsonObjectText(text: string): JsonObject | undefined {
   const members = countMembers(value, depthLimit)
   // Every member has one colon outside strings. The parser keeps the last of two equal names, so fewer members than colons
   // means that a name was repeated.
-  return members >= 0 && members === countColons(text) ? value : undefined
+  return members === countColons(text) ? value : undefined
 }
 
 /** Whether a parsed value is a JSON object (not null, not an array). */
@@ -40,18 +40,14 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Members of all objects in a value, or -1 for one that is too deep or holds a number that is not finite (1e999). */
+/** Members of all objects in a value; NaN for one that is too deep or holds a number that is not finite (1e999). */
 function countMembers(value: unknown, depthLeft: number): number {
-  if (typeof value === 'number') return Number.isFinite(value) ? 0 : -1
+  if (typeof value === 'number') return Number.isFinite(value) ? 0 : Number.NaN
   if (typeof value !== 'object' || value === null) return 0
-  if (depthLeft === 0) return -1
+  if (depthLeft === 0) return Number.NaN
   const children = Array.isArray(value) ? value : Object.values(value)
   let count = Array.isArray(value) ? 0 : children.length
-  for (const child of children) {
-    const inside = countMembers(child, depthLeft - 1)
-    if (inside < 0) return -1
-    count += inside
-  }
+  for (const child of children) count += countMembers(child, depthLeft - 1)
   return count
 }
 

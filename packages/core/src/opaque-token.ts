@@ -71,8 +71,7 @@ function encodeWord(word: number): string {
 function decodeWord(text: string, start: number): number | undefined {
   let word = 0
   for (let at = start; at < start + wordCharacters; at++) {
-    const unit = text.charCodeAt(at)
-    const value = unit < 128 ? (digitValues[unit] ?? -1) : -1
+    const value = digitValues[text.charCodeAt(at)] ?? -1
     if (value < 0) return undefined
     word = word * 62 + value
   }

@@ -189,6 +189,7 @@ describe('RSA keys', () => {
     ['17', 'EQ'],
     ['65536', 'AQAA'],
     ['65535', '__8'],
+    ['65538', 'AQAC'],
     ['2^32 + 1', unsignedNumber((1n << 32n) + 1n)],
   ])('may not have the exponent %s', (_name, e) => {
     expect(whyNot({ ...rsa.jwk, e })).toBe('the exponent is even, below 65537 or above 2^32')

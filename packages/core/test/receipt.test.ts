@@ -98,7 +98,16 @@ describe('facts of a receipt', () => {
     expect(factsAfter({ check: 'x'.repeat(61) })).toEqual({ check: 'x'.repeat(60) })
   })
 
-  it('take at most 160 bytes together, the first ones first', () => {
+  it('take 160 bytes together and not 161', () => {
+    const ofBytes = (bytes: number) => {
+      const facts = { a: 'x'.repeat(60), b: 'y'.repeat(60), c: '' }
+      return { ...facts, c: 'z'.repeat(bytes - JSON.stringify(facts).length) }
+    }
+    expect(factsAfter(ofBytes(160))).toEqual(ofBytes(160))
+    expect(Object.keys(factsAfter(ofBytes(161)) ?? {})).toEqual(['a', 'b'])
+  })
+
+  it('keep the first ones that fit', () => {
     const kept = factsAfter({ a: 'x'.repeat(60), b: 'y'.repeat(60), c: 'z'.repeat(60), d: 1 })
     expect(kept).toEqual({ a: 'x'.repeat(60), b: 'y'.repeat(60), d: 1 })
     expect(Buffer.byteLength(JSON.stringify(kept))).toBeLessThanOrEqual(160)
