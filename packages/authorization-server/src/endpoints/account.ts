@@ -102,7 +102,7 @@ export function changePasswordEndpoint(context: ServerContext, request: Request,
 
 function newPasswordProblem(parameters: Parameters, username: string): string | undefined {
   const fresh = parameters.get('new_password') ?? ''
-  if (fresh !== parameters.get('new_password_again')) return 'The new password was not the same both times.'
+  if (fresh !== (parameters.get('new_password_again') ?? '')) return 'The new password was not the same both times.'
   if (fresh === parameters.get('current_password')) return 'The new password is the current one.'
   return passwordProblem(fresh, username)
 }

@@ -3,6 +3,7 @@ import {
   type ClientSettings,
   createAuthorizationServer,
   hashPassword,
+  type JournalEvent,
   openStore,
   type Store,
 } from '@arctos/authorization-server'
@@ -16,6 +17,8 @@ export interface Site {
   /** Moves the clock of server and store. */
   readonly pass: (seconds: number) => void
   readonly userId: string
+  /** Everything that was journalled so far. */
+  readonly events: readonly JournalEvent[]
 }
 
 export const issuer = 'http://localhost:4000'
@@ -44,8 +47,10 @@ export async function startSite(options: { readonly issuer?: string } = {}): Pro
   const created = await store.createUser({ username, passwordHash: await passwordHash, actor: 'test' })
   if (created.outcome !== 'created') throw new Error('the test user was not created')
   const named = options.issuer ?? issuer
-  const server = await createAuthorizationServer({ issuer: named, store, kek: Buffer.alloc(32, 7), now })
-  return { issuer: named, server, store, pass, userId: created.id }
+  const events: JournalEvent[] = []
+  const journal = { write: (event: JournalEvent) => void events.push({ ...event }) }
+  const server = await createAuthorizationServer({ issuer: named, store, kek: Buffer.alloc(32, 7), now, journal })
+  return { issuer: named, server, store, pass, userId: created.id, events }
 }
 
 const app: ClientSettings = {
