@@ -32,6 +32,11 @@ export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable'
 }
 
+/** What a caller is told of any failure below; what it was is the `cause`. */
+export function unavailable(cause: unknown): StoreUnavailable {
+  return cause instanceof StoreUnavailable ? cause : new StoreUnavailable('the database did not do it', { cause })
+}
+
 /** Where time and chance come from; arguments, so that tests decide both. */
 export interface EngineSources {
   /** Epoch milliseconds; PostgreSQL takes the database's own clock when absent. */

@@ -8,9 +8,9 @@ export interface Migration {
 
 const folder = new URL('./migrations/', import.meta.url)
 
-/** All migrations, in order. Plain `.sql`, for code that builds schemas drifts with the code it imports. */
-export function readMigrations(): readonly Migration[] {
-  const names = readdirSync(folder).filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name))
+/** The migrations that are not among those applied, in order. Plain `.sql`, for code that builds schemas drifts with its imports. */
+export function missingMigrations(applied: ReadonlySet<unknown>): readonly Migration[] {
+  const names = readdirSync(folder).filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name) && !applied.has(name))
   return names.sort().map((name) => ({ name, statements: readFileSync(new URL(name, folder), 'utf8') }))
 }
 

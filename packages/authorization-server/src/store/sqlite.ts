@@ -1,15 +1,20 @@
-import { chmodSync, mkdirSync } from 'node:fs'
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { createTurnBatch, type Settled } from '@arctos/core'
-import { batchLimit, type Change, type Engine, type EngineSources, StoreUnavailable } from './engine.ts'
-import { migrationTable, readMigrations } from './migrations.ts'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Settled } from '@arctos/core'
+import { type Arrival, createChangeQueue } from './change-queue.ts'
+import { batchLimit, type Change, type Engine, type EngineSources, StoreUnavailable, unavailable } from './engine.ts'
+import { migrationTable, missingMigrations } from './migrations.ts'
 import { type Answer, integer, type Row, type Statement, type Transaction, type Verb } from './transaction.ts'
 
-/** How long a transaction waits for another process that writes to the same file, in milliseconds. */
-const busyTimeoutMs = 1_500
-/** The stored high-water mark of the clock is behind the clock by this much at the most, in milliseconds. */
-const clockStepMs = 1_000
+/** How long a change waits for another process that writes to the same file, in milliseconds. */
+const patienceMs = 1_500
+const longestPauseMs = 20
+/** How long SQLite itself waits, and the event loop with it: only for what takes moments, in milliseconds. */
+const busyTimeoutMs = 5
+/** At start nobody is kept waiting: switching to WAL and migrations may take another process a while. */
+const startTimeoutMs = 5_000
 
 /**
  * Opens the embedded database: WAL, a full sync for every commit, one connection. A turn's changes share one transaction and so
@@ -38,10 +43,8 @@ export function openSqlite(path: string, sources: EngineSources): Engine {
       const rows = statement.all(...values) as unknown as Row[]
       return { rows, changes: rows.length }
     }
-    return { rows: [], changes: Number(statement.run(...values).changes) }
+    return { rows: noRows, changes: Number(statement.run(...values).changes) }
   }
-
-  const clock = createClock(answer, sources.now ?? Date.now)
 
   const drive = (verb: Verb<unknown>): unknown => {
     let step = verb.next()
@@ -49,52 +52,63 @@ export function openSqlite(path: string, sources: EngineSources): Engine {
     return step.value
   }
 
-  const runBatch = (changes: readonly Change[]): readonly Settled<unknown>[] => {
-    begin(database)
+  const clock = createClock(answer, sources.now ?? Date.now)
+
+  const runBatch = (arrivals: readonly Arrival[]): readonly Settled<unknown>[] | undefined => {
     try {
+      // Also when nothing will be written: a token must not be issued beside a revocation that another process commits.
+      database.exec('BEGIN IMMEDIATE')
       const transaction: Transaction = { ...clock.tick(), random: sources.random }
-      const results = runTogether(database, changes, ({ verb, input }) => drive(verb.run(transaction, input)))
+      const results = runTogether(database, arrivals, ({ verb, input }) => drive(verb.run(transaction, input)))
       database.exec('COMMIT')
       return results
     } catch (error) {
-      if (database.isTransaction) database.exec('ROLLBACK')
-      throw new StoreUnavailable('the transaction failed', { cause: error })
+      if (database.isOpen && database.isTransaction) database.exec('ROLLBACK')
+      if (isBusy(error)) return undefined
+      throw unavailable(error)
     }
   }
 
-  const batch = createTurnBatch<Change, unknown>({ run: runBatch, schedule: setImmediate, limit: batchLimit })
+  // The event loop does not wait with us: reads need no lock and go on.
+  const runWhenFree = async (arrivals: readonly Arrival[]): Promise<readonly Settled<unknown>[]> => {
+    const deadline = (arrivals[0]?.arrivedAt ?? 0) + patienceMs
+    for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+      if (performance.now() + pauseMs > deadline)
+        throw new StoreUnavailable('another process keeps the database locked')
+      await pause(pauseMs)
+      const results = runBatch(arrivals)
+      if (results !== undefined) return results
+    }
+  }
+
+  const change = createChangeQueue({
+    run: (arrivals) => runBatch(arrivals) ?? runWhenFree(arrivals),
+    limit: batchLimit,
+    parallel: 1,
+  })
 
   return {
     async read({ verb, input }) {
-      // On the only connection a read sees what is committed: a batch runs within one turn and never leaves it open.
-      return drive(verb.run({ ...clock.peek(), random: sources.random }, input))
-    },
-    change: (change) => batch.add(change),
-    async migrate() {
-      database.exec(migrationTable)
-      const applied: string[] = []
-      for (const { name, statements: sql } of missingMigrations(answer)) {
-        database.exec('BEGIN IMMEDIATE')
-        database.exec(sql)
-        answer({
-          text: 'INSERT INTO migrations (name, applied_at) VALUES ($1, $2)',
-          values: [name, Math.floor(Date.now() / 1000)],
-        })
-        database.exec('COMMIT')
-        applied.push(name)
+      try {
+        // On the only connection a read sees what is committed: a batch runs within one turn and never leaves it open.
+        return drive(verb.run({ ...clock.peek(), random: sources.random }, input))
+      } catch (error) {
+        throw unavailable(error)
       }
-      return applied
+    },
+    change,
+    async migrate() {
+      return migrate(database, answer)
     },
     async pendingMigrations() {
-      database.exec(migrationTable)
-      return missingMigrations(answer).map((migration) => migration.name)
+      return missingMigrations(appliedMigrations(answer)).map(({ name }) => name)
     },
     async durability() {
       return 'local'
     },
     async close() {
       statements.clear()
-      database.close()
+      if (database.isOpen) database.close()
     },
   }
 }
@@ -104,27 +118,32 @@ interface PreparedStatement {
   readonly reads: boolean
 }
 
+const noRows: readonly Row[] = []
+
 function openFile(path: string): DatabaseSync {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  if (path !== ':memory:') makePrivate(path)
   const database = new DatabaseSync(path)
-  if (path !== ':memory:') chmodSync(path, 0o600)
   database.exec(`
-    PRAGMA busy_timeout = ${busyTimeoutMs};
+    PRAGMA busy_timeout = ${startTimeoutMs};
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA cache_size = -65536;
     PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA busy_timeout = ${busyTimeoutMs};
   `)
   return database
 }
 
-function begin(database: DatabaseSync): void {
-  try {
-    // Also when nothing will be written: a token must not be issued beside a revocation that another process commits.
-    database.exec('BEGIN IMMEDIATE')
-  } catch (error) {
-    throw new StoreUnavailable('the database is locked', { cause: error })
-  }
+/** The file is ours alone before anything is in it; SQLite gives its companions (`-wal`, `-shm`) the same mode. */
+function makePrivate(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  closeSync(openSync(path, 'a', 0o600))
+  chmodSync(path, 0o600)
+}
+
+function isBusy(error: unknown): boolean {
+  // Result codes carry details in their higher bits; the lowest eight name the kind, 5 is SQLITE_BUSY.
+  return ((error as { errcode?: number }).errcode ?? 0) % 256 === 5
 }
 
 /**
@@ -133,17 +152,17 @@ function begin(database: DatabaseSync): void {
  */
 function runTogether(
   database: DatabaseSync,
-  changes: readonly Change[],
+  arrivals: readonly Arrival[],
   runChange: (change: Change) => unknown,
 ): readonly Settled<unknown>[] {
   try {
-    return changes.map((change) => ({ ok: true, value: runChange(change) }))
+    return arrivals.map(({ change }) => ({ ok: true, value: runChange(change) }))
   } catch (error) {
-    if (changes.length === 1 || !database.isTransaction) throw error
+    if (arrivals.length === 1 || !database.isTransaction) throw error
   }
   database.exec('ROLLBACK')
   database.exec('BEGIN IMMEDIATE')
-  return changes.map((change) => runWithSavepoint(database, () => runChange(change)))
+  return arrivals.map(({ change }) => runWithSavepoint(database, () => runChange(change)))
 }
 
 function runWithSavepoint(database: DatabaseSync, runChange: () => unknown): Settled<unknown> {
@@ -157,37 +176,63 @@ function runWithSavepoint(database: DatabaseSync, runChange: () => unknown): Set
     if (!database.isTransaction) throw error
     database.exec('ROLLBACK TO item')
     database.exec('RELEASE item')
-    return { ok: false, error: new StoreUnavailable('the operation failed', { cause: error }) }
+    return { ok: false, error: unavailable(error) }
   }
 }
 
-function missingMigrations(answer: (statement: Statement) => Answer) {
-  const { rows } = answer({ text: 'SELECT name FROM migrations', values: [] })
-  const applied = new Set(rows.map((row) => row['name']))
-  return readMigrations().filter((migration) => !applied.has(migration.name))
+function migrate(database: DatabaseSync, answer: (statement: Statement) => Answer): readonly string[] {
+  database.exec(`PRAGMA busy_timeout = ${startTimeoutMs}`)
+  try {
+    // Of two processes that start at once the second waits here, and then finds nothing to do.
+    database.exec('BEGIN IMMEDIATE')
+    database.exec(migrationTable)
+    const missing = missingMigrations(appliedMigrations(answer))
+    for (const { name, statements } of missing) {
+      database.exec(statements)
+      const values = [name, Math.floor(Date.now() / 1000)]
+      answer({ text: 'INSERT INTO migrations (name, applied_at) VALUES ($1, $2)', values })
+    }
+    database.exec('COMMIT')
+    return missing.map(({ name }) => name)
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw unavailable(error)
+  } finally {
+    database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
+  }
 }
 
-/** The store's clock: the machine's, but never before a time that was used (PROTOCOL §1). */
+function appliedMigrations(answer: (statement: Statement) => Answer): ReadonlySet<unknown> {
+  const tables = answer({ text: "SELECT name FROM sqlite_master WHERE name = 'migrations'", values: [] })
+  if (tables.rows.length === 0) return new Set()
+  return new Set(answer({ text: 'SELECT name FROM migrations', values: [] }).rows.map((row) => row['name']))
+}
+
+/** The store's clock: the machine's, but never before a second that was used (PROTOCOL §1). */
 function createClock(answer: (statement: Statement) => Answer, machineNow: () => number) {
-  let highest = 0
-  const moment = (): { nowMs: number; now: number } => {
-    highest = Math.max(highest, Math.floor(machineNow()))
-    return { nowMs: highest, now: Math.floor(highest / 1000) }
+  let highest: number | undefined
+  const readState = (): Row => {
+    const [state] = answer({ text: 'SELECT clock_ms, not_before FROM store_clock, issuer_state', values: [] }).rows
+    if (state === undefined) throw new StoreUnavailable('the database has no schema yet')
+    return state
+  }
+  const advance = (storedMs: number): { nowMs: number; now: number } => {
+    const nowMs = Math.max(highest ?? 0, storedMs, Math.floor(machineNow()))
+    highest = nowMs
+    return { nowMs, now: Math.floor(nowMs / 1000) }
   }
   return {
-    /** For a transaction: also moves the stored mark, now and then, so that a restart cannot go back behind it. */
+    /** For a transaction: also stores the mark, once a second, so that a restart cannot go back behind it. */
     tick() {
-      const stored = answer({ text: 'SELECT clock_ms, not_before FROM store_clock, issuer_state', values: [] }).rows[0]
-      if (stored === undefined) throw new StoreUnavailable('the database has no schema yet')
-      const storedMs = integer(stored, 'clock_ms')
-      highest = Math.max(highest, storedMs)
-      const read = moment()
-      if (read.nowMs >= storedMs + clockStepMs) {
-        answer({ text: 'UPDATE store_clock SET clock_ms = $1', values: [read.nowMs] })
+      const state = readState()
+      const storedMs = integer(state, 'clock_ms')
+      const moment = advance(storedMs)
+      if (moment.now > Math.floor(storedMs / 1000)) {
+        answer({ text: 'UPDATE store_clock SET clock_ms = $1', values: [moment.nowMs] })
       }
-      return { ...read, notBefore: integer(stored, 'not_before') }
+      return { ...moment, notBefore: integer(state, 'not_before') }
     },
     /** For a read. */
-    peek: moment,
+    peek: () => advance(highest === undefined ? integer(readState(), 'clock_ms') : 0),
   }
 }

@@ -75,6 +75,8 @@ export function optionalInteger(row: Row, column: string): number | undefined {
 export interface Lock {
   readonly table: 'issuer_state' | 'clients' | 'users' | 'grants' | 'codes' | 'leases' | 'attempts'
   readonly key: string
+  /** The key is not a user's: it is that of this user's grant or code. */
+  readonly owns?: 'grants' | 'codes'
   /** `share` keeps others from changing the row, `update` also from sharing it. */
   readonly mode: 'share' | 'update'
 }
