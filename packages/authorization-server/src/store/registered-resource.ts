@@ -2,6 +2,9 @@ import { createRecentCache } from '@arctos/core'
 import { z } from 'zod'
 import { integer, type Row, run, text, type Verb } from './transaction.ts'
 
+/** Longest life of an access token; whatever its introspection asks about is kept for longer. */
+export const longestAccessSeconds = 86_400
+
 /** What an operator registers of a protected resource; kept as JSON on its row. */
 export const resourceSettings = z.strictObject({
   /** As registered; tokens carry this spelling. */
@@ -11,7 +14,7 @@ export const resourceSettings = z.strictObject({
   tokenFormat: z.enum(['jwt', 'opaque']),
   /** `JWT` for foreign verifiers that refuse `at+jwt`. */
   tokenType: z.enum(['at+jwt', 'JWT']),
-  accessTokenLifetimeSeconds: z.int().min(10).max(86_400),
+  accessTokenLifetimeSeconds: z.int().min(10).max(longestAccessSeconds),
 })
 
 export type ResourceSettings = z.infer<typeof resourceSettings>

@@ -35,6 +35,14 @@ CREATE TABLE clients (
   disabled_at BIGINT,
   created_at BIGINT NOT NULL
 );
+CREATE INDEX clients_cut_off ON clients (not_before);
+
+-- The cut-offs of deleted clients, for as long as a token may outlive its client: one of the same name must not revive them.
+CREATE TABLE former_clients (
+  id TEXT PRIMARY KEY,
+  not_before BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL
+);
 
 CREATE TABLE users (
   id TEXT PRIMARY KEY,
@@ -44,6 +52,7 @@ CREATE TABLE users (
   disabled_at BIGINT,
   created_at BIGINT NOT NULL
 );
+CREATE INDEX users_cut_off ON users (not_before);
 
 CREATE TABLE sessions (
   hash TEXT PRIMARY KEY,
@@ -81,6 +90,7 @@ CREATE TABLE codes (
   keep_until BIGINT NOT NULL
 );
 CREATE INDEX codes_expiry ON codes (keep_until);
+CREATE INDEX codes_user ON codes (user_id, client_id);
 
 -- One row for each grant on one device, and so for each refresh family. While it lives:
 --   generation n, token_hash = SHA-256 of the secret in the token of generation n, salt = what that secret was derived with.
@@ -170,7 +180,7 @@ CREATE TABLE audit (
   previous_hash TEXT,
   hash TEXT
 );
-CREATE INDEX audit_order ON audit (at_ms, id);
+CREATE INDEX audit_unnumbered ON audit (at_ms, id) WHERE seq IS NULL;
 
 -- Whoever locks a row here does that work; `fence` counts how often it was taken.
 CREATE TABLE leases (
@@ -179,3 +189,4 @@ CREATE TABLE leases (
 );
 INSERT INTO leases (name, fence) VALUES ('sequencer', 0);
 INSERT INTO leases (name, fence) VALUES ('keys', 0);
+INSERT INTO leases (name, fence) VALUES ('names', 0);

@@ -28,11 +28,12 @@ export const takeAttempt = defineVerb({
       )
       const row = yield* first('UPDATE attempts SET expires_at = expires_at WHERE id = $1 RETURNING full_at_ms', id)
       const windowMs = windowSeconds * 1_000
-      const fullAtMs =
-        Math.max(transaction.nowMs, row === undefined ? 0 : integer(row, 'full_at_ms')) + windowMs / count
+      // Whole milliseconds, rounded down, or the last of the attempts would not fit; but never free of charge.
+      const costMs = Math.max(1, Math.floor(windowMs / count))
+      const fullAtMs = Math.max(transaction.nowMs, row === undefined ? 0 : integer(row, 'full_at_ms')) + costMs
       const waitMs = fullAtMs - windowMs - transaction.nowMs
       if (waitMs > 0) return { outcome: 'limited', retryAfterSeconds: Math.ceil(waitMs / 1_000) }
-      taken.push({ id, fullAtMs: Math.ceil(fullAtMs) })
+      taken.push({ id, fullAtMs })
     }
     for (const { id, fullAtMs } of taken) {
       yield* run(
@@ -53,4 +54,5 @@ export const forgetAttempts = defineVerb({
   *run(_transaction, id: string): Verb<void> {
     yield* run('DELETE FROM attempts WHERE id = $1', id)
   },
+  locks: (id) => [{ table: 'attempts', key: id, mode: 'update' }],
 })

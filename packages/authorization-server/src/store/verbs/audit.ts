@@ -67,7 +67,11 @@ export const numberAudit = defineVerb({
 export const readAudit = defineVerb({
   kind: 'read',
   *run(_moment, { after, limit }: { readonly after: number; readonly limit: number }): Verb<readonly AuditRecord[]> {
-    const { rows } = yield* run('SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2', after, limit)
+    const { rows } = yield* run(
+      'SELECT seq, id, at_ms, kind, actor, facts, previous_hash, hash FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2',
+      after,
+      limit,
+    )
     return rows.map((row) => ({
       seq: integer(row, 'seq'),
       id: text(row, 'id'),

@@ -1,3 +1,4 @@
+import { resourceKey } from '@arctos/core'
 import { newId, record } from '../audit-record.ts'
 import {
   type ClientSettings,
@@ -6,9 +7,11 @@ import {
   clientSettings,
   type RegisteredClient,
 } from '../registered-client.ts'
+import { longestAccessSeconds } from '../registered-resource.ts'
 import { defineVerb, first, integer, run, type Transaction, type Verb } from '../transaction.ts'
 import { cutOff, newVersion } from './cut-off.ts'
 import { endGrantsOf } from './grants.ts'
+import { nameLock } from './names.ts'
 
 const oneClient = (id: string) => [{ table: 'clients', key: id, mode: 'update' }] as const
 
@@ -46,21 +49,25 @@ export const createClient = defineVerb({
     const id = wanted ?? `client_${newId(transaction)}`
     // A client whose id is a resource or a user could pass its tokens for theirs (RFC 9700 §4.15).
     const taken = yield* first(
-      'SELECT 1 AS taken FROM clients WHERE id = $1 UNION SELECT 1 FROM resources WHERE resource_key = $1 UNION SELECT 1 FROM users WHERE id = $1',
+      'SELECT 1 AS taken FROM clients WHERE id = $1 UNION SELECT 1 FROM resources WHERE resource_key = $2 UNION SELECT 1 FROM users WHERE id = $1',
       id,
+      resourceKey(id),
     )
     if (taken !== undefined) return { outcome: 'id_taken' }
+    const former = yield* first('SELECT not_before FROM former_clients WHERE id = $1', id)
     yield* run(
-      'INSERT INTO clients (id, version, settings, secret_hash, not_before, created_at) VALUES ($1, $2, $3, $4, 0, $5)',
+      'INSERT INTO clients (id, version, settings, secret_hash, not_before, created_at) VALUES ($1, $2, $3, $4, $5, $6)',
       id,
       newVersion(transaction),
       JSON.stringify(clientSettings.parse(settings)),
       secretHash ?? null,
+      former === undefined ? 0 : integer(former, 'not_before'),
       transaction.now,
     )
     yield* record(transaction, 'client.created', actor, { client: id })
     return { outcome: 'created', id }
   },
+  locks: () => [nameLock],
 })
 
 export interface ClientChange {
@@ -102,7 +109,7 @@ function* setDisabled(
   disabled: boolean,
   actor: string,
 ): Verb<void> {
-  const notBefore = disabled ? cutOff(transaction, client.notBefore) : client.notBefore
+  const notBefore = disabled ? yield* cutOff(transaction, client.notBefore, 'users') : client.notBefore
   yield* run(
     'UPDATE clients SET disabled_at = $1, not_before = $2 WHERE id = $3',
     disabled ? (client.disabledAt ?? transaction.now) : null,
@@ -122,10 +129,15 @@ export const deleteClient = defineVerb({
     yield* run('DELETE FROM codes WHERE client_id = $1', id)
     yield* run('DELETE FROM consents WHERE client_id = $1', id)
     yield* run('DELETE FROM clients WHERE id = $1', id)
-    yield* record(transaction, 'client.deleted', actor, {
-      client: id,
-      not_before: cutOff(transaction, integer(row, 'not_before')),
-    })
+    const notBefore = yield* cutOff(transaction, integer(row, 'not_before'), 'users')
+    yield* run(
+      `INSERT INTO former_clients (id, not_before, expires_at) VALUES ($1, $2, $3)
+       ON CONFLICT (id) DO UPDATE SET not_before = excluded.not_before, expires_at = excluded.expires_at`,
+      id,
+      notBefore,
+      notBefore + longestAccessSeconds,
+    )
+    yield* record(transaction, 'client.deleted', actor, { client: id, not_before: notBefore })
     return { outcome: 'changed' }
   },
   locks: ({ id }) => oneClient(id),

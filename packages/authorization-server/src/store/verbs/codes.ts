@@ -1,5 +1,6 @@
 import { sha256Base64url } from '@arctos/core'
 import { newId, record } from '../audit-record.ts'
+import { longestAccessSeconds } from '../registered-resource.ts'
 import {
   defineVerb,
   first,
@@ -21,8 +22,6 @@ const codeLifetimeSeconds = 60
 const attemptLimit = 10
 /** How long a spent code is remembered, so that its replay still ends the grant. */
 const rememberSeconds = 3_600
-/** Longest life of an access token; a grant's row outlives it. */
-const longestAccessSeconds = 86_400
 
 /** What the user agreed to. */
 export interface Approval {
@@ -50,7 +49,8 @@ export const issueCode = defineVerb({
     if (!(yield* spend(transaction, approval.form))) return { outcome: 'form_spent' }
     const { clientId, userId, authenticatedAt } = approval
     const principals = yield* livePrincipals(transaction, clientId, userId, Number.MAX_SAFE_INTEGER)
-    if (principals === undefined) return { outcome: 'principal_disabled' }
+    // A sign-in that a new password has ended since the page was shown approves nothing any more.
+    if (principals === undefined || authenticatedAt < principals.userNotBefore) return { outcome: 'principal_disabled' }
     yield* run(
       `INSERT INTO codes (hash, client_id, user_id, scope, resources, redirect_uri, redirect_uri_sent, code_challenge,
          authenticated_at, issued_at, expires_at, attempts, keep_until)
@@ -72,6 +72,7 @@ export const issueCode = defineVerb({
     return { outcome: 'issued' }
   },
   locks: ({ clientId, userId }) => [
+    { table: 'issuer_state', key: '1', mode: 'share' },
     { table: 'clients', key: clientId, mode: 'share' },
     { table: 'users', key: userId, mode: 'share' },
   ],
@@ -139,6 +140,9 @@ interface Code {
   readonly grantId: string | undefined
 }
 
+const codeColumns =
+  'client_id, user_id, scope, resources, redirect_uri, redirect_uri_sent, code_challenge, authenticated_at, issued_at, expires_at, attempts, spent_at, grant_id'
+
 function codeOfRow(row: Row): Code {
   return {
     clientId: text(row, 'client_id'),
@@ -177,14 +181,8 @@ export interface NewFamily {
   readonly secret: Buffer
 }
 
-export type RedeemCodeOutcome =
-  | {
-      readonly outcome: 'redeemed'
-      readonly access: IssuedAccess
-      readonly grantId: string
-      readonly scopes: readonly string[]
-      readonly family: NewFamily | undefined
-    }
+/** Why a code was not redeemed. */
+export type CodeRefused =
   | { readonly outcome: 'replayed'; readonly grantId: string | undefined }
   | {
       readonly outcome:
@@ -194,9 +192,21 @@ export type RedeemCodeOutcome =
         | 'spent'
         | 'too_many_attempts'
         | 'principal_disabled'
+        | 'redirect_uri_mismatch'
+        | 'verifier_wrong'
+        | 'resource_exceeds_grant'
     }
   | { readonly outcome: 'expired'; readonly expiredAt: number }
-  | { readonly outcome: 'redirect_uri_mismatch' | 'verifier_wrong' | 'resource_exceeds_grant' }
+
+export interface CodeRedeemed {
+  readonly outcome: 'redeemed'
+  readonly access: IssuedAccess
+  readonly grantId: string
+  readonly scopes: readonly string[]
+  readonly family: NewFamily | undefined
+}
+
+export type RedeemCodeOutcome = CodeRedeemed | CodeRefused
 
 /**
  * Redeems a code, once. A failed exchange does not spend it, ten do. Its own client coming again with the right verifier means
@@ -207,7 +217,7 @@ export const redeemCode = defineVerb({
   kind: 'change',
   *run(transaction, exchange: CodeExchange): Verb<RedeemCodeOutcome> {
     if (!(yield* spend(transaction, exchange.assertion))) return { outcome: 'assertion_replayed' }
-    const row = yield* first('SELECT * FROM codes WHERE hash = $1', exchange.codeHash)
+    const row = yield* first(`SELECT ${codeColumns} FROM codes WHERE hash = $1`, exchange.codeHash)
     if (row === undefined) return { outcome: 'unknown' }
     const code = codeOfRow(row)
     const verified = code.codeChallenge === exchange.codeChallenge
@@ -246,6 +256,7 @@ export const redeemCode = defineVerb({
     { table: 'issuer_state', key: '1', mode: 'share' },
     { table: 'codes', key: codeHash, mode: 'update' },
     { table: 'clients', key: clientId, mode: 'share' },
+    { table: 'users', key: codeHash, owns: 'codes', mode: 'share' },
   ],
 })
 

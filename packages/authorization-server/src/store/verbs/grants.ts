@@ -1,4 +1,5 @@
-import { record } from '../audit-record.ts'
+import { record, recordEach } from '../audit-record.ts'
+import { clientOfRow } from '../registered-client.ts'
 import {
   defineVerb,
   first,
@@ -22,6 +23,7 @@ export type GrantEnd =
   | 'revoked'
   | 'withdrawn'
   | 'client_deleted'
+  | 'recovered'
 
 /** A grant on one device, and its refresh family. */
 export interface Grant {
@@ -102,15 +104,18 @@ export function* endGrantsOf(
   reason: GrantEnd,
   actor: string,
 ): Verb<number> {
+  const end = 'UPDATE grants SET ended_at = $1, ended_reason = $2 WHERE client_id = $3 AND ended_at IS NULL'
+  const ending = [transaction.now, reason, whose.clientId] as const
   const { rows } =
     whose.userId === undefined
-      ? yield* run('SELECT id FROM grants WHERE client_id = $1 AND ended_at IS NULL ORDER BY id', whose.clientId)
-      : yield* run(
-          'SELECT id FROM grants WHERE client_id = $1 AND user_id = $2 AND ended_at IS NULL ORDER BY id',
-          whose.clientId,
-          whose.userId,
-        )
-  for (const row of rows) yield* endGrant(transaction, text(row, 'id'), reason, actor)
+      ? yield* run(`${end} RETURNING id`, ...ending)
+      : yield* run(`${end} AND user_id = $4 RETURNING id`, ...ending, whose.userId)
+  yield* recordEach(
+    transaction,
+    'grant.ended',
+    actor,
+    rows.map((row) => ({ grant: text(row, 'id'), reason })),
+  )
   return rows.length
 }
 
@@ -126,22 +131,28 @@ export const listApplications = defineVerb({
   kind: 'read',
   *run(moment, userId: string): Verb<readonly Application[]> {
     const { rows } = yield* run(
-      `SELECT c.id, c.settings, MIN(g.issued_at) AS since, MAX(g.scope) AS scope FROM grants g JOIN clients c ON c.id = g.client_id
+      `SELECT c.id, c.version, c.settings, c.secret_hash, c.not_before, c.disabled_at, c.created_at, g.scope, g.issued_at
+       FROM grants g JOIN clients c ON c.id = g.client_id JOIN users u ON u.id = g.user_id JOIN issuer_state i ON i.id = 1
        WHERE g.user_id = $1 AND g.ended_at IS NULL AND g.absolute_expires_at > $2
-       GROUP BY c.id, c.settings ORDER BY c.id LIMIT 200`,
+         AND (g.generation IS NULL OR g.idle_expires_at > $2)
+         AND g.issued_at >= c.not_before AND g.issued_at >= u.not_before AND g.issued_at >= i.not_before
+       ORDER BY c.id, g.issued_at LIMIT 1000`,
       userId,
       moment.now,
     )
-    return rows.map((row) => ({
-      clientId: text(row, 'id'),
-      clientName: String((JSON.parse(text(row, 'settings')) as { name?: unknown }).name ?? text(row, 'id')),
-      scopes: words(text(row, 'scope')),
-      since: integer(row, 'since'),
-    }))
+    return [...Map.groupBy(rows, (row) => text(row, 'id'))].map(([clientId, grants]) => {
+      const [oldest = {}] = grants
+      return {
+        clientId,
+        clientName: clientOfRow(oldest).settings.name,
+        scopes: [...new Set(grants.flatMap((grant) => words(text(grant, 'scope'))))],
+        since: integer(oldest, 'issued_at'),
+      }
+    })
   },
 })
 
-/** A user takes back what an application was given: all of its grants, and the memory of having agreed. */
+/** A user takes back what an application was given: its grants, its codes, and the memory of having agreed. */
 export const withdrawApplication = defineVerb({
   kind: 'change',
   *run(
@@ -149,16 +160,22 @@ export const withdrawApplication = defineVerb({
     { userId, clientId }: { readonly userId: string; readonly clientId: string },
   ): Verb<{ readonly ended: number }> {
     const ended = yield* endGrantsOf(transaction, { clientId, userId }, 'withdrawn', userId)
+    // A code on its way would make a new grant. Spent ones stay, to be recognized.
+    yield* run('DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND spent_at IS NULL', userId, clientId)
     const { changes } = yield* run('DELETE FROM consents WHERE user_id = $1 AND client_id = $2', userId, clientId)
     if (changes > 0) yield* record(transaction, 'consent.withdrawn', userId, { client: clientId })
     return { ended }
   },
-  locks: ({ clientId }) => [{ table: 'clients', key: clientId, mode: 'update' }],
+  // Whoever issues for this user shares the row.
+  locks: ({ userId }) => [{ table: 'users', key: userId, mode: 'update' }],
 })
 
 /** The principals of a grant as one transaction sees them, or `undefined` where one is disabled, deleted or cut off. */
 export interface Principals {
+  /** The latest cut-off of all that the grant depends on. */
   readonly notBefore: number
+  /** The user's own. */
+  readonly userNotBefore: number
 }
 
 /** Whether what was made at `issuedAt` for this user and client still holds (PROTOCOL §1, A7). */
@@ -175,6 +192,7 @@ export function* livePrincipals(
     userId,
   )
   if (row === undefined) return undefined
-  const notBefore = Math.max(transaction.notBefore, integer(row, 'client_not_before'), integer(row, 'user_not_before'))
-  return issuedAt < notBefore ? undefined : { notBefore }
+  const userNotBefore = integer(row, 'user_not_before')
+  const notBefore = Math.max(transaction.notBefore, integer(row, 'client_not_before'), userNotBefore)
+  return issuedAt < notBefore ? undefined : { notBefore, userNotBefore }
 }

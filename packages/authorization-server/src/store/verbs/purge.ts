@@ -1,12 +1,15 @@
 import { defineVerb, run, type Verb } from '../transaction.ts'
 
 const expiring = [
+  ['former_clients', 'id', 'expires_at'],
   ['sessions', 'hash', 'expires_at'],
   ['codes', 'hash', 'keep_until'],
   ['grants', 'id', 'keep_until'],
   ['access_tokens', 'hash', 'expires_at'],
   ['revoked_tokens', 'jti', 'expires_at'],
   ['attempts', 'id', 'expires_at'],
+  ['spent', 'kind, id', 'expires_at'],
+  ['keys', 'id', 'expires_at'],
 ] as const
 
 /**
@@ -19,14 +22,12 @@ export const purgeExpired = defineVerb({
     let deleted = 0
     for (const [table, key, column] of expiring) {
       const { changes } = yield* run(
-        `DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM ${table} WHERE ${column} <= $1 LIMIT $2)`,
+        `DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE ${column} <= $1 LIMIT $2)`,
         transaction.now,
         limit,
       )
       deleted += changes
     }
-    const { changes: spent } = yield* run('DELETE FROM spent WHERE expires_at <= $1', transaction.now)
-    const { changes: keys } = yield* run('DELETE FROM keys WHERE expires_at <= $1', transaction.now)
-    return { deleted: deleted + spent + keys }
+    return { deleted }
   },
 })

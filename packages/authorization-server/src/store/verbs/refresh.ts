@@ -17,6 +17,8 @@ export interface Rotation {
   readonly clientId: string
   /** How long after a rotation the predecessor may be retried; `undefined`: until the successor is used. */
   readonly retryWindowMs: number | undefined
+  /** `false` for a client whose refresh tokens stay the same (profile fapi2, PROTOCOL §2, A13). */
+  readonly rotates?: boolean | undefined
   /** Resources and scopes asked for; empty or absent: all that was granted. */
   readonly resourceKeys: readonly string[]
   readonly scopes: readonly string[] | undefined
@@ -26,13 +28,8 @@ export interface Rotation {
   readonly derive: (presented: Presented, salt: Buffer) => Buffer
 }
 
-export type RotateRefreshOutcome =
-  | {
-      readonly outcome: 'rotated' | 'replayed'
-      readonly access: IssuedAccess
-      readonly scopes: readonly string[]
-      readonly successor: Presented
-    }
+/** Why a refresh token gave nothing. */
+export type RotationRefused =
   | {
       readonly outcome:
         | 'assertion_replayed'
@@ -52,6 +49,16 @@ export type RotateRefreshOutcome =
     }
   | { readonly outcome: 'scope_exceeds_grant'; readonly missing: string }
 
+export interface Rotated {
+  /** `replayed`: a retry, which got the successor that there already was. `kept`: the client does not rotate. */
+  readonly outcome: 'rotated' | 'replayed' | 'kept'
+  readonly access: IssuedAccess
+  readonly scopes: readonly string[]
+  readonly successor: Presented
+}
+
+export type RotateRefreshOutcome = Rotated | RotationRefused
+
 /**
  * The state machine of PROTOCOL §2, rows A4 to A15, top to bottom. The UPDATE decides between two that arrive at once: the
  * loser's generation no longer fits, it is classified anew and is handed the winner's successor.
@@ -60,12 +67,14 @@ export const rotateRefresh = defineVerb({
   kind: 'change',
   *run(transaction, rotation: Rotation): Verb<RotateRefreshOutcome> {
     const { presented, clientId } = rotation
+    let spent = false
     for (;;) {
       const row = yield* first(`SELECT ${grantColumns} FROM grants WHERE id = $1`, presented.grantId)
       const grant = row && grantOfRow(row)
       if (grant?.family === undefined) return { outcome: 'unknown' } // A4
       if (grant.clientId !== clientId) return { outcome: 'foreign' } // A4
-      if (!(yield* spend(transaction, rotation.assertion))) return { outcome: 'assertion_replayed' } // A6
+      if (!spent && !(yield* spend(transaction, rotation.assertion))) return { outcome: 'assertion_replayed' } // A6
+      spent = true
       const notBefore = yield* liveUntilNow(transaction, grant) // A7
       if (typeof notBefore === 'object') return notBefore
 
@@ -87,15 +96,21 @@ export const rotateRefresh = defineVerb({
         scopes: narrowed.scopes,
         notBefore: Math.max(notBefore, grant.notBefore),
       })
-      return { outcome: place === 'retry' ? 'replayed' : 'rotated', access, scopes: narrowed.scopes, successor }
+      const outcome =
+        place === 'retry' ? 'replayed' : successor.generation === presented.generation ? 'kept' : 'rotated'
+      return { outcome, access, scopes: narrowed.scopes, successor }
     }
   },
   locks: ({ presented, clientId }) => [
     { table: 'issuer_state', key: '1', mode: 'share' },
     { table: 'grants', key: presented.grantId, mode: 'update' },
     { table: 'clients', key: clientId, mode: 'share' },
+    { table: 'users', key: presented.grantId, owns: 'grants', mode: 'share' },
   ],
 })
+
+/** Use of a token that stays the same is written down at most once in this time (A13). */
+const restNoticeSeconds = 60
 
 type Place = 'live' | 'retry' | 'rolled_back' | 'forked' | 'reused'
 
@@ -157,7 +172,10 @@ function* narrow(grant: Grant, rotation: Rotation): Verb<Narrowed> {
   return { resources, scopes: rotation.scopes ?? grant.scopes }
 }
 
-/** The successor's secret: the one that the row already knows for a retry (A15), else a new generation (A14). */
+/**
+ * The successor: the one that the row already knows for a retry (A15), the presented token itself for a client that does not
+ * rotate (A13), else a new generation (A14).
+ */
 function* advance(
   transaction: Transaction,
   grant: Grant,
@@ -171,6 +189,12 @@ function* advance(
     const salt = Buffer.from(family.salt ?? '', 'base64url')
     return { grantId: grant.id, generation, secret: derive(presented, salt) }
   }
+  const idleExpiresAt = transaction.now + rotation.idleSeconds
+  if (rotation.rotates === false) {
+    if (idleExpiresAt >= grant.idleExpiresAt + restNoticeSeconds)
+      yield* run('UPDATE grants SET idle_expires_at = $1 WHERE id = $2', idleExpiresAt, grant.id)
+    return presented
+  }
   const salt = transaction.random(16)
   const secret = derive(presented, salt)
   const { changes } = yield* run(
@@ -181,7 +205,7 @@ function* advance(
     salt.toString('base64url'),
     transaction.nowMs,
     // The absolute limit is never extended (RFC 9700 §4.14.2).
-    transaction.now + rotation.idleSeconds,
+    idleExpiresAt,
     grant.id,
     presented.generation,
     family.tokenHash,

@@ -9,6 +9,7 @@ import {
 } from '../registered-resource.ts'
 import { defineVerb, first, run, type Verb } from '../transaction.ts'
 import { newVersion } from './cut-off.ts'
+import { nameLock } from './names.ts'
 
 /** The registered resources among these keys; unknown ones are left out. */
 export const readResources = defineVerb({
@@ -38,9 +39,11 @@ export const createResource = defineVerb({
     { settings, actor }: { readonly settings: ResourceSettings; readonly actor: string },
   ): Verb<CreateResourceOutcome> {
     const key = resourceKey(settings.identifier)
+    // Both spellings of the resource: a client of its name could pass its tokens for the resource's (RFC 9700 §4.15).
     const taken = yield* first(
-      'SELECT 1 AS taken FROM resources WHERE resource_key = $1 UNION SELECT 1 FROM clients WHERE id = $1',
+      'SELECT 1 AS taken FROM resources WHERE resource_key = $1 UNION SELECT 1 FROM clients WHERE id IN ($1, $2)',
       key,
+      `${key}/`,
     )
     if (taken !== undefined) return { outcome: 'identifier_taken' }
     yield* run(
@@ -53,4 +56,5 @@ export const createResource = defineVerb({
     yield* record(transaction, 'resource.created', actor, { resource: settings.identifier })
     return { outcome: 'created', key }
   },
+  locks: () => [nameLock],
 })

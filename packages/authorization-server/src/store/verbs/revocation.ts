@@ -44,9 +44,12 @@ export const revokeJwt = defineVerb({
 export const revokeOpaque = defineVerb({
   kind: 'change',
   *run(transaction, { hash, clientId }: { readonly hash: string; readonly clientId: string }): Verb<RevocationOutcome> {
-    const row = yield* first('SELECT jti FROM access_tokens WHERE hash = $1 AND client_id = $2', hash, clientId)
+    const row = yield* first(
+      'DELETE FROM access_tokens WHERE hash = $1 AND client_id = $2 RETURNING jti',
+      hash,
+      clientId,
+    )
     if (row === undefined) return { outcome: 'nothing_to_revoke' }
-    yield* run('DELETE FROM access_tokens WHERE hash = $1', hash)
     yield* record(transaction, 'token.revoked', clientId, { jti: text(row, 'jti') })
     return { outcome: 'revoked' }
   },

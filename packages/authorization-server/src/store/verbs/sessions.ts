@@ -13,16 +13,22 @@ export interface NewSession {
   readonly lifetimeSeconds: number
   /** The session that this browser had before: it ends, so that no session outlives a sign-in. */
   readonly formerHash: string | undefined
+  /** The hash that the password was checked against: a password changed since then opens nothing. */
+  readonly passwordHash?: string | undefined
 }
 
 export const openSession = defineVerb({
   kind: 'change',
   *run(
     transaction,
-    { hash, userId, lifetimeSeconds, formerHash }: NewSession,
+    { hash, userId, lifetimeSeconds, formerHash, passwordHash }: NewSession,
   ): Verb<{ readonly outcome: 'opened' | 'user_disabled' }> {
-    const user = yield* first('SELECT not_before FROM users WHERE id = $1 AND disabled_at IS NULL', userId)
+    const user = yield* first(
+      'SELECT not_before, password_hash FROM users WHERE id = $1 AND disabled_at IS NULL',
+      userId,
+    )
     if (user === undefined) return { outcome: 'user_disabled' }
+    if (passwordHash !== undefined && passwordHash !== user['password_hash']) return { outcome: 'user_disabled' }
     if (formerHash !== undefined) yield* run('DELETE FROM sessions WHERE hash = $1', formerHash)
     const authenticatedAt = Math.max(transaction.now, integer(user, 'not_before'))
     yield* run(

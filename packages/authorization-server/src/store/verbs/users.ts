@@ -2,6 +2,7 @@ import { newId, record } from '../audit-record.ts'
 import { defineVerb, first, integer, optionalInteger, type Row, run, text, type Verb } from '../transaction.ts'
 import type { ChangeOutcome } from './clients.ts'
 import { cutOff } from './cut-off.ts'
+import { nameLock } from './names.ts'
 
 /** A local account. */
 export interface User {
@@ -70,6 +71,7 @@ export const createUser = defineVerb({
     yield* record(transaction, 'user.created', actor, { user: id })
     return { outcome: 'created', id }
   },
+  locks: () => [nameLock],
 })
 
 export interface UserChange {
@@ -79,21 +81,22 @@ export interface UserChange {
   readonly actor: string
 }
 
-/** Both changes end what the user's sessions and grants can do: a changed password is often a stolen one. */
+/** A new password, too, ends what the user's sessions and grants can do: the old one may have been stolen. */
 export const changeUser = defineVerb({
   kind: 'change',
   *run(transaction, { id, passwordHash, disabled, actor }: UserChange): Verb<ChangeOutcome> {
     const row = yield* first(`SELECT ${userColumns} FROM users WHERE id = $1`, id)
     if (row === undefined) return { outcome: 'unknown' }
     const user = userOfRow(row)
+    const ends = passwordHash !== undefined || disabled === true
     yield* run(
       'UPDATE users SET password_hash = $1, disabled_at = $2, not_before = $3 WHERE id = $4',
       passwordHash ?? user.passwordHash,
-      disabled === undefined ? (user.disabledAt ?? null) : disabled ? transaction.now : null,
-      disabled === false ? user.notBefore : cutOff(transaction, user.notBefore),
+      (disabled ?? user.disabledAt !== undefined) ? (user.disabledAt ?? transaction.now) : null,
+      ends ? yield* cutOff(transaction, user.notBefore, 'clients') : user.notBefore,
       id,
     )
-    if (disabled !== false) yield* run('DELETE FROM sessions WHERE user_id = $1', id)
+    if (ends) yield* run('DELETE FROM sessions WHERE user_id = $1', id)
     if (passwordHash !== undefined) yield* record(transaction, 'user.password_changed', actor, { user: id })
     if (disabled !== undefined)
       yield* record(transaction, disabled ? 'user.disabled' : 'user.enabled', actor, { user: id })
