@@ -50,9 +50,11 @@ function checkContentType(headers: Headers): void {
 async function readBody(request: Request): Promise<string> {
   const announced = request.headers.get('content-length')
   if (announced !== null) {
-    // The HTTP parser holds the sender to the announced length.
     if (Number(announced) > bodyByteLimit) throw tooLarge('body bytes', bodyByteLimit, Number(announced))
-    return await request.text()
+    // The HTTP parser holds the sender to the announced length; where there was no parser, nobody did.
+    const text = await request.text()
+    if (text.length > bodyByteLimit) throw tooLarge('body bytes', bodyByteLimit, text.length)
+    return text
   }
   const chunks: Uint8Array[] = []
   let received = 0

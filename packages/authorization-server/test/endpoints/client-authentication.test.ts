@@ -235,7 +235,7 @@ describe('an assertion', () => {
 
   it.each<readonly [string, AssertionChanges]>([
     ['another issuer', { iss: 'service' }],
-    ['a subject that is another client', { iss: 'service', sub: 'service' }],
+    ['a subject that is another client', { sub: 'other-signer' }],
     ['no subject', { sub: undefined }],
     ['no expiry', { exp: undefined }],
     ['an expiry in the past', { exp: 1_700_000_000 }],

@@ -123,10 +123,10 @@ function createClock(startMs: number): Clock {
 }
 
 /** Asks a server without a socket between, and reads the answer. */
-export function askThrough(server: AuthorizationServer): Installation['send'] {
+export function askThrough(server: AuthorizationServer, address = () => peer.address): Installation['send'] {
   const { issuer, receipts } = server.context
   return async (path, init) => {
-    const response = await server.handle(new Request(new URL(issuer).origin + path, init), peer, path)
+    const response = await server.handle(new Request(new URL(issuer).origin + path, init), { address: address() }, path)
     const text = await response.text()
     const receipt = response.headers.get('arctos-receipt')
     return {
