@@ -10,7 +10,7 @@ import {
   verifyClientAssertion,
 } from '@arctos/core'
 import type { ServerContext } from '../context.ts'
-import type { Parameters } from '../http/form.ts'
+import type { Parameters } from '../parameters.ts'
 import { clientKeys, type RegisteredClient } from '../store/registered-client.ts'
 import type { Spending } from '../store/verbs/spent.ts'
 import { type ClientCredentials, readCredentials } from './credentials.ts'
@@ -33,10 +33,10 @@ export const authenticationMethods = ['client_secret_basic', 'client_secret_post
  */
 export async function authenticateClient(
   context: ServerContext,
-  headers: Headers,
+  authorization: string | null,
   parameters: Parameters,
 ): Promise<AuthenticatedClient> {
-  const credentials = readCredentials(headers, parameters)
+  const credentials = readCredentials(authorization, parameters)
   const assertion =
     credentials.method === 'private_key_jwt' ? decodeUnverifiedClientAssertion(credentials.assertion) : undefined
   const clientId = namedClient(credentials, assertion)

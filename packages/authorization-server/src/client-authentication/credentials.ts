@@ -1,5 +1,5 @@
 import { Refusal, Secret } from '@arctos/core'
-import { formDecode, type Parameters } from '../http/form.ts'
+import { formDecode, type Parameters } from '../parameters.ts'
 
 /** What a request shows of its client, by method; not checked yet. */
 export type ClientCredentials =
@@ -14,11 +14,10 @@ export type ClientCredentials =
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /**
- * Reads the one client authentication of a request. Two are refused, for then each of two servers could see another client
+ * Reads the one client authentication of a request, from its Authorization header and its parameters. Two are refused, for then each of two servers could see another client
  * (RFC 6749 §2.3). A `client_id` beside the header or an assertion may repeat it.
  */
-export function readCredentials(headers: Headers, parameters: Parameters): ClientCredentials {
-  const header = headers.get('authorization')
+export function readCredentials(header: string | null, parameters: Parameters): ClientCredentials {
   const clientId = parameters.get('client_id')
   const secret = parameters.get('client_secret')
   const assertion = parameters.get('client_assertion')

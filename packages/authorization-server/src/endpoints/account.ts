@@ -1,10 +1,11 @@
 import { Refusal } from '@arctos/core'
 import type { Peer, ServerContext } from '../context.ts'
 import { enter, type SealedRefusal } from '../http/entry.ts'
-import { type Parameters, readForm, required } from '../http/form.ts'
+import { readForm } from '../http/form.ts'
 import { pageAnswer, refusalPage, seeOther } from '../http/page.ts'
 import type { JournalEvent } from '../journal.ts'
 import { accountPage } from '../pages/account-page.ts'
+import { type Parameters, required } from '../parameters.ts'
 import { hashPassword, passwordProblem } from '../passwords.ts'
 import type { Application } from '../store/verbs/grants.ts'
 import {

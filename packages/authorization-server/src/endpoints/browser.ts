@@ -1,8 +1,8 @@
 import { decodeBase64url, formatOpaqueToken, parseOpaqueToken, sha256Base64url } from '@arctos/core'
 import type { ServerContext } from '../context.ts'
 import { formatCookie, readCookie } from '../http/cookies.ts'
-import type { Parameters } from '../http/form.ts'
 import { checkSameOrigin, type FormContent, type FormPurpose, openForm, sealForm } from '../http/form-proof.ts'
+import type { Parameters } from '../parameters.ts'
 import type { Session } from '../store/verbs/sessions.ts'
 
 /** A browser, known by a cookie of its own, and who is signed in with it. */

@@ -3,8 +3,9 @@ import { authenticateClient } from '../client-authentication/authenticate.ts'
 import type { ServerContext } from '../context.ts'
 import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
-import { readForm, required } from '../http/form.ts'
+import { readForm } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
+import { required } from '../parameters.ts'
 import type { RegisteredClient } from '../store/registered-client.ts'
 import type { AccessFacts } from '../store/verbs/introspection.ts'
 import { readOwnJwt } from '../tokens/own-jwt.ts'
@@ -24,7 +25,7 @@ export function introspectEndpoint(context: ServerContext, request: Request): Pr
     event,
     async () => {
       const parameters = await readForm(request)
-      const authenticated = await authenticateClient(context, request.headers, parameters)
+      const authenticated = await authenticateClient(context, request.headers.get('authorization'), parameters)
       // RFC 7662 §2.1: the caller must be authorized; a public client has nothing to be authorized by.
       if (!authenticated.proven)
         throw new Refusal('client.missing', { check: 'client', expected: 'confidential', received: 'public' })
@@ -53,7 +54,7 @@ async function introspect(
     sub: access.subject,
     aud: access.audience.length === 1 ? access.audience[0] : access.audience,
     client_id: access.clientId,
-    scope: formatScope(access.scopes),
+    scope: formatScope(access.scopes) || undefined,
     token_type: 'Bearer',
     iat: access.issuedAt,
     exp: access.expiresAt,
@@ -75,7 +76,7 @@ async function liveAccess(context: ServerContext, token: string): Promise<Access
 function mayKnow(caller: RegisteredClient, access: AccessFacts): boolean {
   const { resourceServerOf } = caller.settings
   if (resourceServerOf === undefined) return access.clientId === caller.id
-  return access.audience.some((audience) => resourceKey(audience) === resourceServerOf)
+  return access.audience.some((audience) => resourceKey(audience) === resourceKey(resourceServerOf))
 }
 
 /** A refresh token is active for its own client only, and never for a resource server: it is no credential there. */
@@ -91,7 +92,7 @@ async function introspectRefresh(context: ServerContext, caller: RegisteredClien
     iss: context.issuer,
     sub: grant.userId,
     client_id: grant.clientId,
-    scope: formatScope(grant.scopes),
+    scope: formatScope(grant.scopes) || undefined,
     exp: Math.min(grant.idleExpiresAt, grant.absoluteExpiresAt),
     iat: grant.issuedAt,
     grant_id: grant.id,

@@ -3,8 +3,9 @@ import { authenticateClient } from '../client-authentication/authenticate.ts'
 import type { Peer, ServerContext } from '../context.ts'
 import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
-import { readForm, required } from '../http/form.ts'
+import { readForm } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
+import { required } from '../parameters.ts'
 import { spendAssertion } from './assertion.ts'
 
 const lookUpsPerMinute = 60
@@ -26,7 +27,7 @@ export function explainEndpoint(context: ServerContext, request: Request, peer: 
         throw new Refusal('request.limited', { check: 'look-ups', retryAfterSeconds: attempt.retryAfterSeconds })
       }
       const parameters = await readForm(request)
-      const authenticated = await authenticateClient(context, request.headers, parameters)
+      const authenticated = await authenticateClient(context, request.headers.get('authorization'), parameters)
       await spendAssertion(context, authenticated)
       if (authenticated.proven) event.client = authenticated.client.id
       return jsonAnswer(

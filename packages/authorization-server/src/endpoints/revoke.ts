@@ -3,8 +3,9 @@ import { authenticateClient } from '../client-authentication/authenticate.ts'
 import type { ServerContext } from '../context.ts'
 import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
-import { readForm, required } from '../http/form.ts'
+import { readForm } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
+import { required } from '../parameters.ts'
 import type { RevocationOutcome } from '../store/verbs/revocation.ts'
 import { readOwnJwt } from '../tokens/own-jwt.ts'
 import { parseRefreshToken } from '../tokens/refresh-token.ts'
@@ -21,7 +22,7 @@ export function revokeEndpoint(context: ServerContext, request: Request): Promis
     event,
     async () => {
       const parameters = await readForm(request)
-      const authenticated = await authenticateClient(context, request.headers, parameters)
+      const authenticated = await authenticateClient(context, request.headers.get('authorization'), parameters)
       if (authenticated.proven) event.client = authenticated.client.id
       await spendAssertion(context, authenticated)
       const { outcome } = await revoke(context, authenticated.client.id, required(parameters, 'token'), event)

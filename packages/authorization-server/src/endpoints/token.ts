@@ -5,8 +5,10 @@ import type { GrantType, IssuedTokens } from '../grant-types/grant-type.ts'
 import { grantTypes } from '../grant-types/grant-types.ts'
 import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
-import { readForm, required } from '../http/form.ts'
+import { readForm } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
+import { required } from '../parameters.ts'
+import { offlineScope } from '../store/verbs/codes.ts'
 
 /** The token endpoint: client authentication, a grant type looked up by name, one transaction, one answer. RFC 6749 §3.2 */
 export function tokenEndpoint(context: ServerContext, request: Request): Promise<Response> {
@@ -16,7 +18,7 @@ export function tokenEndpoint(context: ServerContext, request: Request): Promise
     event,
     async () => {
       const parameters = await readForm(request)
-      const authenticated = await authenticateClient(context, request.headers, parameters)
+      const authenticated = await authenticateClient(context, request.headers.get('authorization'), parameters)
       if (authenticated.proven) event.client = authenticated.client.id
       const grantType = selectGrantType(authenticated, required(parameters, 'grant_type'))
       event.grantType = grantType.name
@@ -48,12 +50,14 @@ async function answerTokens(context: ServerContext, issued: IssuedTokens, event:
   event.jti = access.jti
   event.subject = access.subject
   if (access.grantId !== undefined) event.grant = access.grantId
+  // RFC 6749 §3.3: what the token really is good for, and that there is a refresh token for the grant.
+  const granted = scopes.filter((word) => word === offlineScope || access.scopes.includes(word))
   return jsonAnswer(
     JSON.stringify({
       access_token: token.reveal(),
       token_type: 'Bearer',
       expires_in: access.expiresAt - access.issuedAt,
-      scope: formatScope(scopes),
+      scope: formatScope(granted) || undefined,
       refresh_token: refreshToken?.reveal(),
     }),
   )

@@ -1,5 +1,5 @@
 import { codeChallengeOf, isCodeVerifier, parseOpaqueToken, Refusal, sha256Base64url } from '@arctos/core'
-import { required } from '../http/form.ts'
+import { required } from '../parameters.ts'
 import type { CodeRefused } from '../store/verbs/codes.ts'
 import { formatRefreshToken } from '../tokens/refresh-token.ts'
 import type { GrantType } from './grant-type.ts'

@@ -1,8 +1,8 @@
 import type { Secret } from '@arctos/core'
 import type { AuthenticatedClient } from '../client-authentication/authenticate.ts'
 import type { ServerContext } from '../context.ts'
-import type { Parameters } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
+import type { Parameters } from '../parameters.ts'
 import type { IssuedAccess } from '../store/verbs/access.ts'
 
 /** What a grant type hands back: what the store issued, still to be signed and written. */

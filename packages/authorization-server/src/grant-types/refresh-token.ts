@@ -1,6 +1,6 @@
 import { parseScope, Refusal } from '@arctos/core'
 import type { ServerContext } from '../context.ts'
-import { required } from '../http/form.ts'
+import { required } from '../parameters.ts'
 import { isPublicClient, type RegisteredClient } from '../store/registered-client.ts'
 import type { RotationRefused } from '../store/verbs/refresh.ts'
 import { deriveSuccessor, formatRefreshToken, parseRefreshToken } from '../tokens/refresh-token.ts'

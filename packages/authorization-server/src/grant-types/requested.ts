@@ -59,8 +59,7 @@ export function requestedScopes(
   const declared = resources.flatMap((resource) => Object.keys(resource.scopes))
   const registered = client.settings.scopes
   const allowed = registered === undefined ? declared : declared.filter((word) => registered.includes(word))
-  if (scope === undefined) return [...new Set(allowed)]
-  const words = parseScope(scope)
+  const words = scope === undefined ? [...new Set(allowed)] : parseScope(scope)
   const mayRest = offline && (registered === undefined || registered.includes(offlineScope))
   const unknown = words.find((word) => !allowed.includes(word) && !(mayRest && word === offlineScope))
   if (unknown !== undefined) {
@@ -70,7 +69,21 @@ export function requestedScopes(
       received: unknown.slice(0, 40),
     })
   }
+  const ambiguous = words.find((word) => isAmbiguous(word, resources))
+  if (ambiguous !== undefined) {
+    throw new Refusal('scope.unknown', {
+      check: 'scope',
+      expected: 'one meaning at all of the resources',
+      received: ambiguous.slice(0, 40),
+    })
+  }
   return words
+}
+
+/** Whether one word means one thing here and another there: a token for both would grant what nobody agreed to. RFC 9068 §3 */
+function isAmbiguous(word: string, resources: readonly RegisteredResource[]): boolean {
+  const meanings = resources.filter(({ scopes }) => Object.hasOwn(scopes, word)).map(({ scopes }) => scopes[word])
+  return new Set(meanings).size > 1
 }
 
 /** Whether a text can be registered as a scope of a resource. */
