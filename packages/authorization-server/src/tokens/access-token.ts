@@ -59,7 +59,7 @@ function claimsOf(issuer: string, access: IssuedAccess): object {
     iat: access.issuedAt,
     jti: access.jti,
     client_id: access.clientId,
-    scope: formatScope(access.scopes),
+    scope: formatScope(access.scopes) || undefined,
     grant_id: access.grantId,
     auth_time: access.authenticatedAt,
   }

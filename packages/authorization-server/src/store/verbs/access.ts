@@ -50,7 +50,8 @@ export function* issueAccess(transaction: Transaction, order: AccessOrder): Verb
     subject: order.subject,
     grantId: order.grantId,
     audience: order.resources.map((each) => each.identifier),
-    scopes: order.scopes,
+    // RFC 9068 §2.2.3: what means something there. The grant may span other resources, and offline_access is for none of them.
+    scopes: order.scopes.filter((word) => order.resources.some((each) => Object.hasOwn(each.scopes, word))),
     issuedAt,
     expiresAt: issuedAt + lifetime,
     authenticatedAt: order.authenticatedAt,
