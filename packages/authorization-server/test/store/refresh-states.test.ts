@@ -358,7 +358,7 @@ describe.each(engines)('refresh states on %s', (engine) => {
       )
       expect(narrow.access.scopes).toEqual(['read'])
       const whole = successOf(await test.store.rotateRefresh(rotationOf(family, narrow.successor)))
-      expect(whole.access.scopes).toEqual(['read', 'write', 'offline_access'])
+      expect(whole.scopes).toEqual(['read', 'write', 'offline_access'])
     })
 
     it('writes no audit record: rotations belong to the journal [PROTOCOL §6]', async () => {
