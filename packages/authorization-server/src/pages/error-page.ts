@@ -14,7 +14,7 @@ export function errorPage({ status, sentence, receipt }: ErrorPage): string {
 <h1>${title}</h1>
 <p role="alert">${sentence}</p>
 <p class="soft small">${status < 500 ? 'If an application sent you here, tell its makers.' : 'Nothing was changed. Try again in a moment.'} Whoever runs this server can look the details up by this receipt:</p>
-<p class="small"><code>${receipt}</code></p>`
+<p class="receipt"><code>${receipt}</code></p>`
   return renderPage({ title, body })
 }
 

@@ -58,6 +58,7 @@ ul.scopes code { display: block; color: var(--soft); }
 code { font: .8125rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 dl { margin: 1rem 0; display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem; font-size: .9375rem; }
 dt { color: var(--soft); }
+@media (max-width: 26rem) { dl { grid-template-columns: 1fr; gap: 0; } dd + dt { margin-top: .5rem; } }
 dd { margin: 0; }
 ul.applications { list-style: none; margin: 0; padding: 0; }
 ul.applications li { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem 1rem; padding: 1rem 0; border-top: 1px solid var(--line); }
@@ -65,7 +66,7 @@ ul.applications li > div { flex: 1 1 14rem; }
 ul.applications p { margin: .15rem 0 0; }
 .top { display: flex; flex-wrap: wrap; justify-content: space-between; align-items: start; gap: .75rem; }
 .narrow { max-width: 24rem; }
-footer { margin-top: 1.5rem; font-size: .8125rem; color: var(--soft); text-align: center; }
+.receipt { padding: .6rem .8rem; border: 1px solid var(--line); border-radius: .5rem; word-break: break-all; user-select: all; }
 @media (prefers-reduced-motion: no-preference) { button { transition: background-color .12s, border-color .12s; } }
 @media (forced-colors: active) { .notice, main { border: 1px solid; } }
 `
