@@ -1,0 +1,193 @@
+// RFC 7662: OAuth 2.0 Token Introspection.
+import { expect, type TestContext } from 'vitest'
+import {
+  type Client,
+  clientToken,
+  confidential,
+  postAs,
+  publicClient,
+  resourceServer,
+  resourceServer2,
+  secretBasic,
+} from './driver/client.ts'
+import { expectError, expectNoToken } from './driver/expectations.ts'
+import { altered, userTokens, userTokensWithRefresh, userVariables } from './driver/flow.ts'
+import { type Answer, type Form, type JsonObject, jsonOf, send } from './driver/http.ts'
+import { findEndpoint } from './driver/issuer.ts'
+import { scenario } from './driver/scenario.ts'
+
+const client = ['CLIENT_ID', 'CLIENT_SECRET'] as const
+const api = ['RS_CLIENT_ID', 'RS_CLIENT_SECRET'] as const
+const api2 = ['AUDIENCE2', 'SCOPE2', 'RS2_ID', 'RS2_SECRET'] as const
+
+async function introspectionEndpoint(issuer: string, context: TestContext): Promise<string> {
+  return (
+    (await findEndpoint(issuer, 'introspection_endpoint')) ?? context.skip('the issuer has no introspection_endpoint')
+  )
+}
+
+async function introspect(issuer: string, context: TestContext, caller: Client, form: Form): Promise<Answer> {
+  return await postAs(caller, await introspectionEndpoint(issuer, context), form)
+}
+
+async function described(issuer: string, context: TestContext, caller: Client, token: string): Promise<JsonObject> {
+  const answer = await introspect(issuer, context, caller, { token })
+  expect(answer.status, answer.text).toBe(200)
+  return jsonOf(answer)
+}
+
+scenario(
+  'describes a token of its API to the resource server [RFC 7662 §2.2(b)]',
+  [...client, ...api, 'SCOPE'],
+  async (env, context) => {
+    const { accessToken } = await clientToken(env.ISSUER, confidential(env), { scope: env.SCOPE })
+    const facts = await described(env.ISSUER, context, resourceServer(env), accessToken)
+    expect(facts['active']).toBe(true)
+    if (facts['scope'] !== undefined) expect(facts['scope']).toBe(env.SCOPE)
+    if (facts['client_id'] !== undefined) expect(facts['client_id']).toBe(env.CLIENT_ID)
+    if (facts['iss'] !== undefined) expect(facts['iss']).toBe(env.ISSUER)
+    if (facts['exp'] !== undefined) expect(facts['exp']).toBeGreaterThan(Date.now() / 1_000)
+  },
+)
+
+scenario(
+  'describes the token of a user, and its client [RFC 7662 §2.2(b)]',
+  [...client, ...api, ...userVariables],
+  async (env, context) => {
+    const { accessToken } = await userTokens(env, confidential(env))
+    const facts = await described(env.ISSUER, context, resourceServer(env), accessToken)
+    expect(facts['active']).toBe(true)
+    if (facts['sub'] !== undefined) expect(facts['sub']).not.toBe(env.CLIENT_ID)
+    if (facts['client_id'] !== undefined) expect(facts['client_id']).toBe(env.CLIENT_ID)
+  },
+)
+
+scenario(
+  'describes a token of the second API to its resource server [RFC 7662 §2.2(b)]',
+  [...client, ...api2],
+  async (env, context) => {
+    const form = { resource: env.AUDIENCE2, scope: env.SCOPE2 }
+    const { accessToken } = await clientToken(env.ISSUER, confidential(env), form)
+    expect((await described(env.ISSUER, context, resourceServer2(env), accessToken))['active']).toBe(true)
+  },
+)
+
+for (const hint of ['refresh_token', 'no_such_kind']) {
+  scenario(
+    `finds an access token under the hint ${hint} [RFC 7662 §2.1(c)]`,
+    [...client, ...api],
+    async (env, context) => {
+      const { accessToken } = await clientToken(env.ISSUER, confidential(env))
+      const form = { token: accessToken, token_type_hint: hint }
+      expect(jsonOf(await introspect(env.ISSUER, context, resourceServer(env), form))['active']).toBe(true)
+    },
+  )
+}
+
+scenario(
+  'says of a token that it does not know that it is inactive, and nothing more [RFC 7662 §2.2(a)(b)(d)]',
+  api,
+  async (env, context) => {
+    for (const token of ['never-issued', 'a.b.c', 'x'.repeat(10_000)]) {
+      expect(await described(env.ISSUER, context, resourceServer(env), token)).toEqual({ active: false })
+    }
+  },
+)
+
+scenario(
+  'says of an altered token that it is inactive [RFC 7662 §4(d), RFC 6749 §10.3(c)]',
+  [...client, ...api],
+  async (env, context) => {
+    const { accessToken } = await clientToken(env.ISSUER, confidential(env))
+    const [header = '', payload = '', signature] = accessToken.split('.')
+    const wrong = [
+      altered(accessToken),
+      ...(signature === undefined ? [] : [`${header}.${altered(payload)}.${signature}`]),
+    ]
+    for (const token of wrong) {
+      expect(await described(env.ISSUER, context, resourceServer(env), token)).toEqual({ active: false })
+    }
+  },
+)
+
+scenario(
+  'says nothing to the first API of tokens for the second [RFC 7662 §2.2(a)(d), RFC 7662 §4(e), RFC 7662 §5]',
+  [...client, ...api, ...api2],
+  async (env, context) => {
+    const { accessToken } = await clientToken(env.ISSUER, confidential(env), {
+      resource: env.AUDIENCE2,
+      scope: env.SCOPE2,
+    })
+    expect(await described(env.ISSUER, context, resourceServer(env), accessToken)).toEqual({ active: false })
+    expect((await described(env.ISSUER, context, resourceServer2(env), accessToken))['active']).toBe(true)
+  },
+)
+
+scenario(
+  'says nothing to the second API of tokens for the first [RFC 7662 §2.2(a)(d), RFC 7662 §4(e), RFC 7662 §5]',
+  [...client, 'RS2_ID', 'RS2_SECRET'],
+  async (env, context) => {
+    const { accessToken } = await clientToken(env.ISSUER, confidential(env))
+    expect(await described(env.ISSUER, context, resourceServer2(env), accessToken)).toEqual({ active: false })
+  },
+)
+
+scenario(
+  'says of a token that was taken back that it is inactive [RFC 7662 §4(c)]',
+  [...client, ...api, ...userVariables],
+  async (env, context) => {
+    const { accessToken, refreshToken } = await userTokensWithRefresh(env, confidential(env))
+    expect((await described(env.ISSUER, context, resourceServer(env), accessToken))['active']).toBe(true)
+    const url =
+      (await findEndpoint(env.ISSUER, 'revocation_endpoint')) ?? context.skip('the issuer has no revocation_endpoint')
+    await postAs(confidential(env), url, { token: refreshToken })
+    expect(await described(env.ISSUER, context, resourceServer(env), accessToken)).toEqual({ active: false })
+  },
+)
+
+scenario(
+  'answers only callers that prove who they are [RFC 7662 §2.1(a), RFC 7662 §2.3(b)]',
+  [...client, ...api],
+  async (env, context) => {
+    const { accessToken } = await clientToken(env.ISSUER, confidential(env))
+    const strangers = [
+      secretBasic(env.RS_CLIENT_ID, altered(env.RS_CLIENT_SECRET)),
+      publicClient(env.RS_CLIENT_ID),
+      { id: '', credentials: () => ({}) },
+    ]
+    for (const stranger of strangers) {
+      const answer = await introspect(env.ISSUER, context, stranger, { token: accessToken })
+      expect([400, 401], answer.text).toContain(answer.status)
+      expect(answer.text).not.toContain('"active"')
+    }
+  },
+)
+
+scenario('tells a public client nothing [RFC 7662 §2.1(a)]', [...client, 'PUBLIC_CLIENT_ID'], async (env, context) => {
+  const { accessToken } = await clientToken(env.ISSUER, confidential(env))
+  const answer = await introspect(env.ISSUER, context, publicClient(env.PUBLIC_CLIENT_ID), { token: accessToken })
+  if (answer.status === 200) expect(jsonOf(answer)).toEqual({ active: false })
+  else expectError(answer, 'invalid_client', 'unauthorized_client', 'invalid_request')
+})
+
+scenario('asks for the token [RFC 7662 §2.1(b)]', api, async (env, context) => {
+  expectError(await introspect(env.ISSUER, context, resourceServer(env), {}), 'invalid_request')
+})
+
+scenario('refuses the token twice [RFC 7662 §2.1, RFC 6749 §3.2(g)]', [...client, ...api], async (env, context) => {
+  const { accessToken } = await clientToken(env.ISSUER, confidential(env))
+  const answer = await introspect(env.ISSUER, context, resourceServer(env), [
+    ['token', accessToken],
+    ['token', 'another'],
+  ])
+  expectError(answer, 'invalid_request')
+})
+
+scenario('tells nothing by GET [RFC 7662 §2.1]', [...client, ...api], async (env, context) => {
+  const { accessToken } = await clientToken(env.ISSUER, confidential(env))
+  const url = await introspectionEndpoint(env.ISSUER, context)
+  const { headers = {} } = await resourceServer(env).credentials()
+  const answer = await send(`${url}?token=${accessToken}`, { headers })
+  expectNoToken(answer)
+  expect(answer.text).not.toContain('"active":true')
+})
