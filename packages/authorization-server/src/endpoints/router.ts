@@ -2,6 +2,7 @@ import { Refusal } from '@arctos/core'
 import type { Peer, ServerContext } from '../context.ts'
 import { preflightAnswer, refusalAnswer } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
+import { refusalPage } from '../http/page.ts'
 import { accountEndpoint, changePasswordEndpoint, withdrawEndpoint } from './account.ts'
 import { authorizeEndpoint } from './authorize.ts'
 import { consentEndpoint } from './consent.ts'
@@ -72,15 +73,16 @@ export function createRouter(context: ServerContext): Router {
     if (route.methods.includes(request.method)) return route.endpoint(context, request, peer)
     if (request.method === 'OPTIONS' && route.crossOrigin) return preflightAnswer(route.methods)
     const facts = { check: 'method', expected: route.methods.join(', '), received: request.method.slice(0, 20) }
-    return refuse(context, new Refusal('request.method', facts))
+    return refuse(context, new Refusal('request.method', facts), route)
   }
 }
 
-function refuse(context: ServerContext, refusal: Refusal): Promise<Response> {
+function refuse(context: ServerContext, refusal: Refusal, route?: Route): Promise<Response> {
   return enter(
     context,
     { endpoint: 'router' },
     () => Promise.reject(refusal),
-    ({ receipt }) => refusalAnswer(context.issuer, refusal, receipt),
+    (sealed) =>
+      route?.crossOrigin === false ? refusalPage(sealed) : refusalAnswer(context.issuer, refusal, sealed.receipt),
   )
 }
