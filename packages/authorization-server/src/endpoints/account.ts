@@ -93,7 +93,7 @@ export function changePasswordEndpoint(context: ServerContext, request: Request,
       const user = await authenticateUser(context, peer, session.username, current, event)
       const passwordHash = await hashPassword(parameters.get('new_password') ?? '', context.random)
       await context.store.changeUser({ id: user.id, passwordHash, actor: user.id })
-      const opened = await openBrowserSession(context, browser, user.id)
+      const opened = await openBrowserSession(context, browser, { id: user.id, passwordHash })
       const here = accountPath(context)
       return opened === undefined ? seeOther(here) : seeOther(`${here}?done=password`, [opened.cookie])
     },

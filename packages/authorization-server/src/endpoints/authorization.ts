@@ -65,6 +65,7 @@ export async function giveCode(
     redirectUriSent: authorization.redirectUriSent,
     codeChallenge: authorization.codeChallenge,
     remember: form !== undefined,
+    reliesOnConsent: form === undefined,
   })
   return { outcome, answer: seeOther(formatAuthorizationAnswer(authorization, context.issuer, { code })) }
 }

@@ -55,7 +55,7 @@ export function authorizeEndpoint(context: ServerContext, request: Request): Pro
       }
       const { outcome, answer } = await giveCode(context, authorization, session, undefined)
       event.outcome = outcome
-      // The account or the client was disabled a moment ago: asking again finds out which.
+      // The account or the client was disabled a moment ago, or the consent withdrawn: asking again finds out which.
       return outcome === 'issued' ? answer : seeOther(`${basePath(context)}/authorize?${authorization.query}`)
     },
     (sealed) => refuseAuthorization(context, target, sealed),

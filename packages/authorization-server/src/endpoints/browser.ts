@@ -47,18 +47,19 @@ export interface OpenedSession {
 
 /**
  * Opens a session under a new id, and ends the one that this browser had: an id that somebody planted before is never signed in
- * (session fixation). Returns `undefined` when the user was disabled meanwhile.
+ * (session fixation). Returns `undefined` when the user was disabled or got another password meanwhile.
  */
 export async function openBrowserSession(
   context: ServerContext,
   browser: Browser,
-  userId: string,
+  user: { readonly id: string; readonly passwordHash: string },
 ): Promise<OpenedSession | undefined> {
   const token = formatOpaqueToken('session', context.random(sessionBytes)).reveal()
   const hash = sha256Base64url(token)
   const { outcome } = await context.store.openSession({
     hash,
-    userId,
+    userId: user.id,
+    passwordHash: user.passwordHash,
     lifetimeSeconds: context.lifetimes.sessionSeconds,
     formerHash: browser.session?.hash,
   })

@@ -45,6 +45,7 @@ export function consentEndpoint(context: ServerContext, request: Request): Promi
         case 'form_spent':
           throw alreadyAnswered()
         case 'principal_disabled':
+        case 'not_agreed':
           return again()
       }
     },

@@ -43,7 +43,7 @@ export function signInEndpoint(context: ServerContext, request: Request, peer: P
       const username = (parameters.get('username') ?? '').trim()
       tried = { browser, demand: { to, clientName, leadsTo }, username }
       const user = await authenticateUser(context, peer, username, parameters.get('password') ?? '', event)
-      const opened = await openBrowserSession(context, browser, user.id)
+      const opened = await openBrowserSession(context, browser, user)
       if (opened === undefined) throw wrongPassword()
       return seeOther(withProof(context, to, opened.hash), [...browser.cookies, opened.cookie])
     },

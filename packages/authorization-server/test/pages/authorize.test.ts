@@ -287,6 +287,25 @@ describe('what the user agreed to before', () => {
     expect(page.html).toContain('Allow access?')
   })
 
+  it('is asked again when it was withdrawn in the very moment [RFC 6749 §10.12(b)]', async () => {
+    const own = await startSite()
+    const browser = await signedInBrowser(own)
+    await approve(browser, web)
+    // The consent is read, then the withdrawal comes, then the code is asked for.
+    const { store } = own
+    const readConsent = store.readConsent
+    const withdrawing = async (question: Parameters<typeof readConsent>[0]) => {
+      const agreed = await readConsent(question)
+      await store.withdrawApplication({ userId: own.userId, clientId: 'web' })
+      return agreed
+    }
+    Object.assign(store, { readConsent: withdrawing })
+    const answer = await browser.get(`/authorize?${requestQuery(web)}`)
+    Object.assign(store, { readConsent })
+    expect(answer.headers.get('location')).toMatch(/^\/authorize\?/)
+    expect((await browser.open(answer.headers.get('location') ?? '')).html).toContain('Allow access?')
+  })
+
   it('is a code of its own for each request [RFC 6749 §4.1.2(c)]', async () => {
     const browser = await signedInBrowser(site)
     await approve(browser, web)

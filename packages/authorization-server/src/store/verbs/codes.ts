@@ -1,4 +1,4 @@
-import { sha256Base64url } from '@arctos/core'
+import { missingScopes, sha256Base64url } from '@arctos/core'
 import { newId, record } from '../audit-record.ts'
 import { longestAccessSeconds } from '../registered-resource.ts'
 import {
@@ -38,9 +38,11 @@ export interface Approval {
   readonly codeChallenge: string
   /** Whether the user was asked, and so the answer is to be remembered. */
   readonly remember: boolean
+  /** The user was not asked: what was agreed to before has to cover all of it, still. */
+  readonly reliesOnConsent?: boolean | undefined
 }
 
-export type IssueCodeOutcome = { readonly outcome: 'issued' | 'form_spent' | 'principal_disabled' }
+export type IssueCodeOutcome = { readonly outcome: 'issued' | 'form_spent' | 'principal_disabled' | 'not_agreed' }
 
 /** Gives a code for what the user agreed to; one for each form. RFC 6749 §4.1.2 */
 export const issueCode = defineVerb({
@@ -51,6 +53,10 @@ export const issueCode = defineVerb({
     const principals = yield* livePrincipals(transaction, clientId, userId, Number.MAX_SAFE_INTEGER)
     // A sign-in that a new password has ended since the page was shown approves nothing any more.
     if (principals === undefined || authenticatedAt < principals.userNotBefore) return { outcome: 'principal_disabled' }
+    // A withdrawal may have come since the consent was read.
+    if (approval.reliesOnConsent === true && missingScopes(approval.scopes, yield* agreedScopes(approval)).length > 0) {
+      return { outcome: 'not_agreed' }
+    }
     yield* run(
       `INSERT INTO codes (hash, client_id, user_id, scope, resources, redirect_uri, redirect_uri_sent, code_challenge,
          authenticated_at, issued_at, expires_at, attempts, keep_until)
@@ -97,31 +103,35 @@ function* rememberConsent(transaction: Transaction, approval: Approval): Verb<vo
   })
 }
 
+/** Whose consent to what is asked for. */
+export interface ConsentQuestion {
+  readonly userId: string
+  readonly clientId: string
+  readonly resourceKeys: readonly string[]
+}
+
 /** The scopes that a user agreed to for a client at these resources: those of the narrowest answer. */
 export const readConsent = defineVerb({
   kind: 'read',
-  *run(
-    _moment,
-    {
-      userId,
-      clientId,
-      resourceKeys,
-    }: { readonly userId: string; readonly clientId: string; readonly resourceKeys: readonly string[] },
-  ): Verb<readonly string[]> {
-    const agreed: (readonly string[])[] = []
-    for (const key of resourceKeys) {
-      const row = yield* first(
-        'SELECT scope FROM consents WHERE user_id = $1 AND client_id = $2 AND resource_key = $3',
-        userId,
-        clientId,
-        key,
-      )
-      agreed.push(row === undefined ? [] : words(text(row, 'scope')))
-    }
-    const [one = [], ...others] = agreed
-    return one.filter((scope) => others.every((other) => other.includes(scope)))
+  *run(_moment, question: ConsentQuestion): Verb<readonly string[]> {
+    return yield* agreedScopes(question)
   },
 })
+
+function* agreedScopes({ userId, clientId, resourceKeys }: ConsentQuestion): Verb<readonly string[]> {
+  const agreed: (readonly string[])[] = []
+  for (const key of resourceKeys) {
+    const row = yield* first(
+      'SELECT scope FROM consents WHERE user_id = $1 AND client_id = $2 AND resource_key = $3',
+      userId,
+      clientId,
+      key,
+    )
+    agreed.push(row === undefined ? [] : words(text(row, 'scope')))
+  }
+  const [one = [], ...others] = agreed
+  return one.filter((scope) => others.every((other) => other.includes(scope)))
+}
 
 /** A code as its row has it. */
 interface Code {
