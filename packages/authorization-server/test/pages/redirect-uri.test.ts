@@ -143,6 +143,19 @@ describe('redirect_uri', () => {
     expect({ status: answer.status, location: answer.headers.get('location') }).toEqual({ status: 400, location: null })
   })
 
+  it.each([undefined, 'https://app.example/callback'])(
+    'of a client that registered none is refused, whatever it sends: %s [RFC 6749 §3.1.2.2(a)]',
+    async (uri) => {
+      await createClient(site.store, `none ${uri}`, appSettings({ redirectUris: [] }))
+      const query = requestQuery({ client_id: `none ${uri}`, redirect_uri: uri })
+      const answer = await openBrowser(site).get(`/authorize?${query}`)
+      expect({ status: answer.status, location: answer.headers.get('location') }).toEqual({
+        status: 400,
+        location: null,
+      })
+    },
+  )
+
   it('keeps its own query in the answer [RFC 6749 §3.1.2(b)]', async () => {
     const answer = await openBrowser(site).get(
       `/authorize?${requestQuery({ client_id: 'many', redirect_uri: nested, prompt: 'none' })}`,
