@@ -84,21 +84,21 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     }
   }
 
+  /** Loads once for all who ask in the meantime. */
   const load = (): Promise<void> => {
-    loading = attempt().finally(() => {
+    loading ??= attempt().finally(() => {
       loading = undefined
     })
     return loading
   }
 
-  /** Loads once for all who ask in the meantime. While backing off nobody asks the issuer. */
+  /** Loads when it is this request's turn. While backing off nobody asks the issuer. */
   const loadInTurn = (): Promise<void> => {
-    if (loading !== undefined) return loading
     if (elapsed() < nextTryAt) return Promise.resolve()
     if (usable() === undefined) return load()
     queued ??= pace.turn().then(() => {
       queued = undefined
-      return loading ?? load()
+      return load()
     })
     return queued
   }
@@ -131,7 +131,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     held(kid) {
       const now = elapsed()
       const set = usable()
-      if (set !== undefined && now >= set.renewAt && now >= nextTryAt && loading === undefined) void load()
+      if (set !== undefined && now >= set.renewAt && now >= nextTryAt) void load()
       return set?.keys.get(kid)
     },
     async find(kid) {

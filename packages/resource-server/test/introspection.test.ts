@@ -69,6 +69,20 @@ describe('asking', () => {
     expect(await verdict(guardOf(issuer), token)).toBe('token.malformed')
   })
 
+  it('asks about whatever has not the two dots of a JWT', async () => {
+    expect(await verdicts(guard, ['a', 'a.b', 'a.b.c', 'a.b.c.d', 'a.b.c.d.e'])).toEqual({
+      good: 4,
+      'token.malformed': 1,
+    })
+  })
+
+  it('lets a thousand tokens wait, and tells the next to come back', async () => {
+    const fetch = () => new Promise<never>(() => {})
+    const crowded = guardOf(issuer, { introspection: { clientId: 'rs', clientSecret: 's' }, fetch })
+    for (let count = 0; count < 1_000; count++) void verdict(crowded, `token-${count}`)
+    expect(await verdict(crowded, 'one-more')).toBe('introspection.unavailable')
+  })
+
   it('asks nobody about a token beyond 8 KB', async () => {
     expect(await verdict(guard, 'x'.repeat(8_193))).toBe('token.malformed')
     expect(await verdict(guard, 'x'.repeat(8_192))).toBe('good')

@@ -44,7 +44,10 @@ describe('the address of the keys', () => {
     ['differs by a slash', () => ({ issuer: `${issuer.issuer}/`, jwks_uri: issuer.jwksUri })],
     ['names no issuer', () => ({ jwks_uri: issuer.jwksUri })],
     ['names no keys', () => ({ issuer: issuer.issuer })],
-    ['names keys without TLS', () => ({ issuer: issuer.issuer, jwks_uri: 'http://as.example.com/jwks' })],
+    [
+      'names keys without TLS',
+      () => ({ issuer: issuer.issuer, jwks_uri: issuer.jwksUri.replace('127.0.0.1', '0.0.0.0') }),
+    ],
     ['names keys in a file', () => ({ issuer: issuer.issuer, jwks_uri: 'file:///etc/passwd' })],
   ])('is not taken from a document that %s [RFC 8414 §3.3]', async (_name, document) => {
     serve(wellKnown, document())
@@ -60,6 +63,15 @@ describe('the address of the keys', () => {
     await expect(guard.reload()).rejects.toThrow()
     await guard.reload()
     expect(issuer.hitsOf('/moved')).toBe(1)
+  })
+
+  it('is read again after the issuer gave no answer about a token there', async () => {
+    serve('/moved', { active: true, client_id: 'client-1', scope: 'read' })
+    issuer.answers.set('/introspect', sendStatus(410))
+    const asking = guardOf(issuer, { introspection: { clientId: 'rs', clientSecret: 's' } })
+    expect(await verdict(asking, 'opaque')).toBe('introspection.unavailable')
+    serve(wellKnown, { issuer: issuer.issuer, introspection_endpoint: `${issuer.issuer}/moved` })
+    expect(await verdict(asking, 'opaque')).toBe('good')
   })
 
   it('stays in force while the metadata cannot be read again', async () => {

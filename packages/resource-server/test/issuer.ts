@@ -31,6 +31,8 @@ export interface Issuer {
   token(claims?: Overrides, header?: Overrides, key?: IssuerKey): string
   claims(overrides?: Overrides): Record<string, unknown>
   hitsOf(path: string): number
+  /** Comes back after whatever was sent before has been answered, too. */
+  roundTrip(): Promise<void>
   close(): Promise<void>
 }
 
@@ -111,6 +113,9 @@ export async function startIssuer(): Promise<Issuer> {
       return signAnything({ alg: signer.algorithm, kid: signer.kid, typ: 'at+jwt', ...header }, payload, signer)
     },
     hitsOf: (path) => hits.get(path) ?? 0,
+    async roundTrip() {
+      for (let count = 0; count < 3; count++) await (await fetch(`${issuer}/nothing`)).arrayBuffer()
+    },
     close: server.close,
   }
   return self

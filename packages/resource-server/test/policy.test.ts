@@ -48,6 +48,12 @@ describe('a policy', () => {
     },
   )
 
+  it('asks for no scope in the answer to a malformed request', async () => {
+    const request = { method: 'GET', url: '/', headers: { authorization: 'Bearer' } }
+    const decision = await guard.authorize(request, { scope: 'read' })
+    expect(decision.ok || decision.challenge).not.toContain('scope')
+  })
+
   it('writes error and description in their own characters, without error_uri [RFC 6750 §3(h)(i)]', async () => {
     const decision = await guard.authorize({
       method: 'GET',
