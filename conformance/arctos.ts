@@ -268,6 +268,10 @@ describe('tokens', () => {
 })
 
 describe('requests', () => {
+  scenario('says which scope it gives where none was asked for [Arctos]', client, async (env) => {
+    expect((await clientToken(env.ISSUER, confidential(env))).scope).toMatch(/\S/)
+  })
+
   scenario('takes a user through without scope [Arctos]', app, async (env) => {
     const form = authorizationForm(env, env.PUBLIC_CLIENT_ID, createProofKey(), { scope: undefined })
     expect(callbackOf(await authorize(env, form), env.REDIRECT_URI).has('code')).toBe(true)

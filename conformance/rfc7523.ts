@@ -36,7 +36,7 @@ const wrongClaims: readonly (readonly [what: string, changes: () => ClaimChanges
 for (const [what, changes] of wrongClaims) {
   scenario(`refuses an assertion ${what} [RFC 7523 §3]`, keyed, async (env) => {
     const client = privateKeyJwt(env.PKJWT_CLIENT_ID, env.PKJWT_PRIVATE_JWK, env.ISSUER, changes())
-    expectError(await requestToken(env.ISSUER, client, forItself), 'invalid_client')
+    expectError(await requestToken(env.ISSUER, client, forItself), 'invalid_client', 'invalid_request')
   })
 }
 

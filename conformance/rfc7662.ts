@@ -1,7 +1,6 @@
 // RFC 7662: OAuth 2.0 Token Introspection.
-import { expect, type TestContext } from 'vitest'
+import { expect } from 'vitest'
 import {
-  type Client,
   clientToken,
   confidential,
   postAs,
@@ -12,7 +11,15 @@ import {
 } from './driver/client.ts'
 import { expectError, expectNoToken } from './driver/expectations.ts'
 import { altered, userTokens, userTokensWithRefresh, userVariables } from './driver/flow.ts'
-import { type Answer, type Form, type JsonObject, jsonOf, send } from './driver/http.ts'
+import { jsonOf, send } from './driver/http.ts'
+import {
+  described,
+  findInspectable,
+  inspectionVariables,
+  introspect,
+  introspectionEndpoint,
+  requireInspectableUsers,
+} from './driver/introspection.ts'
 import { findEndpoint } from './driver/issuer.ts'
 import { scenario } from './driver/scenario.ts'
 
@@ -20,30 +27,15 @@ const client = ['CLIENT_ID', 'CLIENT_SECRET'] as const
 const api = ['RS_CLIENT_ID', 'RS_CLIENT_SECRET'] as const
 const api2 = ['AUDIENCE2', 'SCOPE2', 'RS2_ID', 'RS2_SECRET'] as const
 
-async function introspectionEndpoint(issuer: string, context: TestContext): Promise<string> {
-  return (
-    (await findEndpoint(issuer, 'introspection_endpoint')) ?? context.skip('the issuer has no introspection_endpoint')
-  )
-}
-
-async function introspect(issuer: string, context: TestContext, caller: Client, form: Form): Promise<Answer> {
-  return await postAs(caller, await introspectionEndpoint(issuer, context), form)
-}
-
-async function described(issuer: string, context: TestContext, caller: Client, token: string): Promise<JsonObject> {
-  const answer = await introspect(issuer, context, caller, { token })
-  expect(answer.status, answer.text).toBe(200)
-  return jsonOf(answer)
-}
-
 scenario(
   'describes a token of its API to the resource server [RFC 7662 §2.2(b)]',
-  [...client, ...api, 'SCOPE'],
+  inspectionVariables,
   async (env, context) => {
-    const { accessToken } = await clientToken(env.ISSUER, confidential(env), { scope: env.SCOPE })
-    const facts = await described(env.ISSUER, context, resourceServer(env), accessToken)
+    const { caller, form } = await findInspectable(env, context)
+    const { accessToken, scope } = await clientToken(env.ISSUER, confidential(env), form)
+    const facts = await described(env.ISSUER, context, caller, accessToken)
     expect(facts['active']).toBe(true)
-    if (facts['scope'] !== undefined) expect(facts['scope']).toBe(env.SCOPE)
+    if (facts['scope'] !== undefined) expect(facts['scope']).toBe(scope)
     if (facts['client_id'] !== undefined) expect(facts['client_id']).toBe(env.CLIENT_ID)
     if (facts['iss'] !== undefined) expect(facts['iss']).toBe(env.ISSUER)
     if (facts['exp'] !== undefined) expect(facts['exp']).toBeGreaterThan(Date.now() / 1_000)
@@ -52,34 +44,26 @@ scenario(
 
 scenario(
   'describes the token of a user, and its client [RFC 7662 §2.2(b)]',
-  [...client, ...api, ...userVariables],
+  [...inspectionVariables, ...userVariables],
   async (env, context) => {
+    const caller = await requireInspectableUsers(env, context)
     const { accessToken } = await userTokens(env, confidential(env))
-    const facts = await described(env.ISSUER, context, resourceServer(env), accessToken)
+    const facts = await described(env.ISSUER, context, caller, accessToken)
     expect(facts['active']).toBe(true)
     if (facts['sub'] !== undefined) expect(facts['sub']).not.toBe(env.CLIENT_ID)
     if (facts['client_id'] !== undefined) expect(facts['client_id']).toBe(env.CLIENT_ID)
   },
 )
 
-scenario(
-  'describes a token of the second API to its resource server [RFC 7662 §2.2(b)]',
-  [...client, ...api2],
-  async (env, context) => {
-    const form = { resource: env.AUDIENCE2, scope: env.SCOPE2 }
-    const { accessToken } = await clientToken(env.ISSUER, confidential(env), form)
-    expect((await described(env.ISSUER, context, resourceServer2(env), accessToken))['active']).toBe(true)
-  },
-)
-
 for (const hint of ['refresh_token', 'no_such_kind']) {
   scenario(
     `finds an access token under the hint ${hint} [RFC 7662 §2.1(c)]`,
-    [...client, ...api],
+    inspectionVariables,
     async (env, context) => {
-      const { accessToken } = await clientToken(env.ISSUER, confidential(env))
-      const form = { token: accessToken, token_type_hint: hint }
-      expect(jsonOf(await introspect(env.ISSUER, context, resourceServer(env), form))['active']).toBe(true)
+      const { caller, form } = await findInspectable(env, context)
+      const { accessToken } = await clientToken(env.ISSUER, confidential(env), form)
+      const asked = { token: accessToken, token_type_hint: hint }
+      expect(jsonOf(await introspect(env.ISSUER, context, caller, asked))['active']).toBe(true)
     },
   )
 }
@@ -96,16 +80,17 @@ scenario(
 
 scenario(
   'says of an altered token that it is inactive [RFC 7662 §4(d), RFC 6749 §10.3(c)]',
-  [...client, ...api],
+  inspectionVariables,
   async (env, context) => {
-    const { accessToken } = await clientToken(env.ISSUER, confidential(env))
+    const { caller, form } = await findInspectable(env, context)
+    const { accessToken } = await clientToken(env.ISSUER, confidential(env), form)
     const [header = '', payload = '', signature] = accessToken.split('.')
     const wrong = [
       altered(accessToken),
       ...(signature === undefined ? [] : [`${header}.${altered(payload)}.${signature}`]),
     ]
     for (const token of wrong) {
-      expect(await described(env.ISSUER, context, resourceServer(env), token)).toEqual({ active: false })
+      expect(await described(env.ISSUER, context, caller, token)).toEqual({ active: false })
     }
   },
 )
@@ -125,34 +110,37 @@ scenario(
 
 scenario(
   'says nothing to the second API of tokens for the first [RFC 7662 §2.2(a)(d), RFC 7662 §4(e), RFC 7662 §5]',
-  [...client, 'RS2_ID', 'RS2_SECRET'],
+  [...inspectionVariables, 'RS2_ID', 'RS2_SECRET'],
   async (env, context) => {
+    await requireInspectableUsers(env, context)
     const { accessToken } = await clientToken(env.ISSUER, confidential(env))
     expect(await described(env.ISSUER, context, resourceServer2(env), accessToken)).toEqual({ active: false })
   },
 )
 
 scenario(
-  'says of a token that was taken back that it is inactive [RFC 7662 §4(c)]',
-  [...client, ...api, ...userVariables],
+  'says of a token whose grant was taken back that it is inactive [RFC 7662 §4(c)]',
+  [...inspectionVariables, ...userVariables],
   async (env, context) => {
+    const caller = await requireInspectableUsers(env, context)
     const { accessToken, refreshToken } = await userTokensWithRefresh(env, confidential(env))
-    expect((await described(env.ISSUER, context, resourceServer(env), accessToken))['active']).toBe(true)
-    const url =
-      (await findEndpoint(env.ISSUER, 'revocation_endpoint')) ?? context.skip('the issuer has no revocation_endpoint')
+    expect((await described(env.ISSUER, context, caller, accessToken))['active']).toBe(true)
+    const url = await findEndpoint(env.ISSUER, 'revocation_endpoint')
+    if (url === undefined) return context.skip('the issuer has no revocation_endpoint')
     await postAs(confidential(env), url, { token: refreshToken })
-    expect(await described(env.ISSUER, context, resourceServer(env), accessToken)).toEqual({ active: false })
+    expect(await described(env.ISSUER, context, caller, accessToken)).toEqual({ active: false })
   },
 )
 
 scenario(
   'answers only callers that prove who they are [RFC 7662 §2.1(a), RFC 7662 §2.3(b)]',
-  [...client, ...api],
+  inspectionVariables,
   async (env, context) => {
-    const { accessToken } = await clientToken(env.ISSUER, confidential(env))
+    const { caller, form } = await findInspectable(env, context)
+    const { accessToken } = await clientToken(env.ISSUER, confidential(env), form)
     const strangers = [
-      secretBasic(env.RS_CLIENT_ID, altered(env.RS_CLIENT_SECRET)),
-      publicClient(env.RS_CLIENT_ID),
+      secretBasic(caller.id, 'a wrong secret'),
+      publicClient(caller.id),
       { id: '', credentials: () => ({}) },
     ]
     for (const stranger of strangers) {
@@ -163,12 +151,18 @@ scenario(
   },
 )
 
-scenario('tells a public client nothing [RFC 7662 §2.1(a)]', [...client, 'PUBLIC_CLIENT_ID'], async (env, context) => {
-  const { accessToken } = await clientToken(env.ISSUER, confidential(env))
-  const answer = await introspect(env.ISSUER, context, publicClient(env.PUBLIC_CLIENT_ID), { token: accessToken })
-  if (answer.status === 200) expect(jsonOf(answer)).toEqual({ active: false })
-  else expectError(answer, 'invalid_client', 'unauthorized_client', 'invalid_request')
-})
+scenario(
+  'tells a public client nothing [RFC 7662 §2.1(a)]',
+  [...inspectionVariables, 'PUBLIC_CLIENT_ID'],
+  async (env, context) => {
+    const { form } = await findInspectable(env, context)
+    const { accessToken } = await clientToken(env.ISSUER, confidential(env), form)
+    const stranger = publicClient(env.PUBLIC_CLIENT_ID)
+    const answer = await introspect(env.ISSUER, context, stranger, { token: accessToken })
+    if (answer.status === 200) expect(jsonOf(answer)).toEqual({ active: false })
+    else expectError(answer)
+  },
+)
 
 scenario('asks for the token [RFC 7662 §2.1(b)]', api, async (env, context) => {
   expectError(await introspect(env.ISSUER, context, resourceServer(env), {}), 'invalid_request')
