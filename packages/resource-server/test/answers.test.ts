@@ -1,18 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { resourceServer } from '../src/index.ts'
 import { type App, apps, type Received } from './apps.ts'
-import { type Issuer, resource, sendStatus, startIssuer } from './issuer.ts'
+import { type Guard, guardOf } from './guard.ts'
+import { type Issuer, sendStatus, startIssuer } from './issuer.ts'
 import { type Vector, vectors } from './vectors.ts'
 
 const metadataUrl = 'https://api.example.com/.well-known/oauth-protected-resource'
 
 describe.each(Object.entries(apps))('%s', (_name, start) => {
   let issuer: Issuer
+  let guard: Guard
   let app: App
 
   beforeAll(async () => {
     issuer = await startIssuer()
-    app = await start(guardOf(issuer))
+    guard = guardOf(issuer)
+    app = await start(guard)
   })
   afterAll(async () => {
     await app.close()
@@ -21,11 +23,9 @@ describe.each(Object.entries(apps))('%s', (_name, start) => {
 
   for (const vector of vectors) {
     it(vector.title, async () => {
-      const received = vector.outage === undefined ? await ask(app, issuer, vector) : await askInOutage(vector)
-      expect({ status: received.status, error: errorOf(received) }).toEqual({
-        status: vector.status,
-        error: vector.error,
-      })
+      const { received, reason } = await (vector.outage === undefined ? askUsually(vector) : askInOutage(vector))
+      const { status, error, reason: expected } = vector
+      expect({ status: received.status, error: errorOf(received), reason }).toEqual({ status, error, reason: expected })
     })
   }
 
@@ -68,7 +68,7 @@ describe.each(Object.entries(apps))('%s', (_name, start) => {
 
   it('says when to come back when it cannot decide [RFC 9110 §15.6.4]', async () => {
     const vector = vectors.find((each) => each.outage === 'jwks')
-    const { headers, body } = await askInOutage(vector ?? fail())
+    const { headers, body } = (await askInOutage(vector ?? fail())).received
     expect(headers['retry-after']).toBe('1')
     expect(JSON.parse(body)).toEqual({
       error: 'temporarily_unavailable',
@@ -76,12 +76,19 @@ describe.each(Object.entries(apps))('%s', (_name, start) => {
     })
   })
 
-  async function askInOutage(vector: Vector): Promise<Received> {
+  async function askUsually(vector: Vector): Promise<Asked> {
+    const received = await ask(app, issuer, vector)
+    return { received, reason: reasonOf(guard, received) }
+  }
+
+  async function askInOutage(vector: Vector): Promise<Asked> {
     const broken = await startIssuer()
     broken.answers.set(vector.outage === 'jwks' ? '/jwks' : '/.well-known/oauth-authorization-server', sendStatus(500))
-    const guarded = await start(guardOf(broken))
+    const guard = guardOf(broken)
+    const guarded = await start(guard)
     try {
-      return await ask(guarded, broken, vector)
+      const received = await ask(guarded, broken, vector)
+      return { received, reason: reasonOf(guard, received) }
     } finally {
       await guarded.close()
       await broken.close()
@@ -89,17 +96,18 @@ describe.each(Object.entries(apps))('%s', (_name, start) => {
   }
 })
 
-function fail(): never {
-  throw new Error('there is no such vector')
+interface Asked {
+  readonly received: Received
+  readonly reason: string | undefined
 }
 
-function guardOf(issuer: Issuer) {
-  return resourceServer({
-    resource,
-    authorizationServers: [issuer.issuer],
-    scopes: { read: 'Read notes', write: 'Change notes' },
-    journal: () => {},
-  })
+/** What the receipt of an answer stands for. */
+function reasonOf(guard: Guard, { headers }: Received): string | undefined {
+  return guard.findRefusal(headers['arctos-receipt'] ?? '')?.reason
+}
+
+function fail(): never {
+  throw new Error('there is no such vector')
 }
 
 function ask(app: App, issuer: Issuer, vector: Vector): Promise<Received> {
