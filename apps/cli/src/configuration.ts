@@ -122,6 +122,13 @@ const fields = [
     schema: seconds,
   },
   {
+    key: 'endReplayStreaks',
+    placeholder: 'BOOL',
+    meaning: 'end a refresh family when three generations running were retried',
+    allowed: 'true or false',
+    schema: truth,
+  },
+  {
     key: 'refreshIdleSeconds',
     placeholder: 'N',
     meaning: 'how long a refresh token may rest',
@@ -154,6 +161,7 @@ export interface Configuration {
   readonly trustedProxies?: readonly string[]
   readonly durableStorage?: boolean
   readonly retryWindowSeconds?: number
+  readonly endReplayStreaks?: boolean
   readonly refreshIdleSeconds?: number
   readonly refreshAbsoluteSeconds?: number
 }

@@ -19,6 +19,8 @@ export interface AuthorizationServerOptions {
   readonly kek: KeyEncryptionKey
   readonly signingAlgorithm?: SigningAlgorithm
   readonly lifetimes?: Partial<Lifetimes>
+  /** End a refresh family when three generations running were retried; else that raises an alarm only. */
+  readonly endReplayStreaks?: boolean
   /** Identifier of the registered resource that requests without `resource` mean; else the first one registered. */
   readonly defaultResource?: string | undefined
   readonly journal?: Journal
@@ -61,6 +63,7 @@ export async function createAuthorizationServer(options: AuthorizationServerOpti
     journal,
     writeAccessToken: createAccessTokenWriter(issuer, keys),
     lifetimes: { ...defaultLifetimes, ...options.lifetimes },
+    endReplayStreaks: options.endReplayStreaks ?? false,
     defaultResource: options.defaultResource,
     now,
     random,

@@ -14,6 +14,8 @@ export interface ServerContext {
   readonly journal: Journal
   readonly writeAccessToken: AccessTokenWriter
   readonly lifetimes: Lifetimes
+  /** Whether a family ends when three generations running were retried, instead of raising an alarm only (PROTOCOL §2). */
+  readonly endReplayStreaks: boolean
   /** The audience of requests that name no resource; else the first one registered. */
   readonly defaultResource: string | undefined
   /** Epoch milliseconds of this machine, for assertions and journals; state that nodes share uses the store's clock. */

@@ -17,6 +17,7 @@ export { openStore, type StoreOptions } from './store/open-store.ts'
 export {
   type ClientSettings,
   clientAuthenticationMethods,
+  clientProfiles,
   clientSettings,
   type RegisteredClient,
 } from './store/registered-client.ts'

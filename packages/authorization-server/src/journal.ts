@@ -18,6 +18,8 @@ export interface JournalEvent {
   jti?: string
   /** What the store said happened, where it is more than an answer: `replayed`, `reused`. */
   outcome?: string
+  /** What the operator should be woken for: signs of a leak, or of a database that lost commits. */
+  alarm?: 'refresh_replay_streak' | 'refresh_forked' | 'store_rolled_back'
   /** The class of a fault and its message; only for faults of our own. */
   fault?: string
 }
@@ -49,7 +51,8 @@ export function createJournal(sink: (lines: string) => void, now: () => number):
 export const silentJournal: Journal = { write: () => undefined }
 
 function allowed(event: JournalEvent): JournalEvent {
-  const { endpoint, status, reason, facts, receipt, client, grantType, grant, subject, jti, outcome, fault } = event
+  const { endpoint, status, reason, facts, receipt, client, grantType, grant, subject, jti, outcome, alarm, fault } =
+    event
   return {
     endpoint,
     status,
@@ -62,6 +65,7 @@ function allowed(event: JournalEvent): JournalEvent {
     subject,
     jti,
     outcome,
+    alarm,
     fault,
   } as JournalEvent
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import {
   type ClientSettings,
   clientAuthenticationMethods,
+  clientProfiles,
   clientSettings,
   type RegisteredClient,
   type Store,
@@ -30,6 +31,7 @@ interface ClientOptions extends RawOptions {
   readonly redirectUri?: readonly string[]
   readonly scope?: readonly string[]
   readonly authMethod?: readonly string[]
+  readonly profile?: string
   readonly jwk?: string
   readonly newSecret?: boolean
   readonly disable?: boolean
@@ -124,6 +126,7 @@ function settingsOptions(command: Command): Command {
     .option('--redirect-uri <URI>', 'where codes may be sent; repeatable', gather)
     .option('--scope <WORD>', 'a scope that it may ask for; repeatable; without any, all', gather)
     .option('--auth-method <METHOD>', `${clientAuthenticationMethods.join(', ')}; repeatable`, gather)
+    .option('--profile <PROFILE>', `${clientProfiles.join(', ')}`)
     .option('--jwk <FILE>', 'public key (JWK or JWK set) for private_key_jwt')
 }
 
@@ -144,13 +147,14 @@ function newSettings(options: ClientOptions): unknown {
 }
 
 function givenSettings(options: ClientOptions): object {
-  const { name, grantType, redirectUri, scope, authMethod, jwk } = options
+  const { name, grantType, redirectUri, scope, authMethod, profile, jwk } = options
   return {
     ...(name === undefined ? {} : { name }),
     ...(grantType === undefined ? {} : { grantTypes: grantType }),
     ...(redirectUri === undefined ? {} : { redirectUris: redirectUri }),
     ...(scope === undefined ? {} : { scopes: scope }),
     ...(authMethod === undefined ? {} : { authenticationMethods: authMethod }),
+    ...(profile === undefined ? {} : { profile }),
     ...(jwk === undefined ? {} : { keys: readKeys(jwk) }),
   }
 }
@@ -176,10 +180,11 @@ function checkSettings(settings: unknown): ClientSettings {
     const [issue] = checked.error.issues
     throw new CommandError(`${issue?.path.join('.') ?? 'settings'}: ${issue?.message ?? 'not allowed'}`)
   }
-  const { authenticationMethods, grantTypes, keys } = checked.data
+  const { authenticationMethods, grantTypes, keys, profile } = checked.data
   const isPublic = authenticationMethods.includes('none')
   if (isPublic && authenticationMethods.length > 1)
     throw new CommandError('a public client (none) has no other authentication method')
+  if (isPublic && profile === 'fapi2') throw new CommandError('a client of profile fapi2 is confidential')
   if (isPublic && grantTypes.includes('client_credentials'))
     throw new CommandError('client_credentials needs a confidential client')
   if (authenticationMethods.includes('private_key_jwt') && keys === undefined)

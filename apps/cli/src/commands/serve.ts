@@ -37,6 +37,7 @@ export function registerServe(program: Command): void {
     'trustedProxies',
     'durableStorage',
     'retryWindowSeconds',
+    'endReplayStreaks',
     'refreshIdleSeconds',
     'refreshAbsoluteSeconds',
   ]).action(async (options: RawOptions) => {
@@ -60,6 +61,7 @@ async function run(configuration: Configuration): Promise<void> {
       lifetimes: lifetimesOf(configuration),
       defaultResource: configuration.defaultResource,
       durableStorage: configuration.durableStorage ?? false,
+      endReplayStreaks: configuration.endReplayStreaks ?? false,
       journal: createJournal((lines) => void process.stdout.write(lines), Date.now),
     })
     const where = listenOptions(configuration, issuer, tls)

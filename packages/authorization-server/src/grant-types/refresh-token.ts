@@ -1,8 +1,9 @@
 import { parseScope, Refusal } from '@arctos/core'
 import type { ServerContext } from '../context.ts'
+import type { JournalEvent } from '../journal.ts'
 import { required } from '../parameters.ts'
 import { isPublicClient, type RegisteredClient } from '../store/registered-client.ts'
-import type { RotationRefused } from '../store/verbs/refresh.ts'
+import type { Rotation, RotationRefused } from '../store/verbs/refresh.ts'
 import { deriveSuccessor, formatRefreshToken, parseRefreshToken } from '../tokens/refresh-token.ts'
 import type { GrantType } from './grant-type.ts'
 import { requestedResourceKeys } from './requested.ts'
@@ -24,7 +25,7 @@ export const refreshToken: GrantType = {
     const rotated = await context.store.rotateRefresh({
       presented,
       clientId: client.id,
-      retryWindowMs: retryWindowMs(context, client),
+      ...rotationRule(context, client),
       resourceKeys: requestedResourceKeys(parameters.all('resource')),
       scopes: scope === undefined ? undefined : parseScope(scope),
       assertion,
@@ -32,19 +33,39 @@ export const refreshToken: GrantType = {
       derive: (from, salt) => deriveSuccessor(presented.key, from, salt),
     })
     event.outcome = rotated.outcome
-    if (!('successor' in rotated)) throw refusalOf(rotated)
-    const { access, scopes, successor } = rotated
+    if (!('successor' in rotated)) throw refuse(rotated, event)
+    const { access, scopes, successor, replayStreak } = rotated
+    if (replayStreak >= replayStreakAlarm) event.alarm = 'refresh_replay_streak'
     // The successor keeps its family's key: a retry must give the very same text.
     return { access, scopes, refreshToken: formatRefreshToken(presented.key, successor) }
   },
 }
 
+/** Generations running that must be retried for the alarm: a bad network does it now and then, two holders of a token always. */
+const replayStreakAlarm = 3
+
 /**
- * A confidential client may retry until the successor is used: there, rotation is not what stops theft. A public one has a
- * window, which is the time for which a copy would go unseen.
+ * Rotation and retry by client (PROTOCOL §2). A confidential client may retry until the successor is used: there, rotation is not
+ * what stops theft. A public one has a window, which is the time for which a copy would go unseen.
  */
-function retryWindowMs(context: ServerContext, client: RegisteredClient): number | undefined {
-  return isPublicClient(client) ? context.lifetimes.retryWindowSeconds * 1_000 : undefined
+function rotationRule(
+  { lifetimes, endReplayStreaks }: ServerContext,
+  client: RegisteredClient,
+): Pick<Rotation, 'rotates' | 'retryWindowMs' | 'replayStreakLimit'> {
+  const { profile } = client.settings
+  const hasWindow = isPublicClient(client) || profile === 'mcp'
+  return {
+    rotates: profile !== 'fapi2',
+    retryWindowMs: hasWindow ? lifetimes.retryWindowSeconds * 1_000 : undefined,
+    replayStreakLimit: endReplayStreaks ? replayStreakAlarm : undefined,
+  }
+}
+
+/** The refusal of an outcome; what may mean that keys or the database leaked raises an alarm (A8, A9). */
+function refuse(rotated: RotationRefused, event: JournalEvent): Refusal {
+  if (rotated.outcome === 'forked') event.alarm = 'refresh_forked'
+  if (rotated.outcome === 'rolled_back') event.alarm = 'store_rolled_back'
+  return refusalOf(rotated)
 }
 
 function refusalOf(rotated: RotationRefused): Refusal {

@@ -11,6 +11,9 @@ export const clientAuthenticationMethods = [
   'none',
 ] as const
 
+/** Rules for clients, where specifications conflict. */
+export const clientProfiles = ['oauth2.1', 'mcp', 'fapi2'] as const
+
 const redirectUri = z.string().max(2_000).refine(isRedirectUri, {
   error:
     'must be an absolute URI without fragment: https, http on loopback, or a private-use scheme such as com.example.app:/',
@@ -22,6 +25,11 @@ export const clientSettings = z.strictObject({
   authenticationMethods: z.array(z.enum(clientAuthenticationMethods)).min(1),
   grantTypes: z.array(z.string().max(100)).max(20),
   redirectUris: z.array(redirectUri).max(20),
+  /**
+   * Which rules it follows where specifications differ: `fapi2` never rotates refresh tokens (and is confidential), `mcp` always
+   * gives them the window of a public client. Absent: `oauth2.1`.
+   */
+  profile: z.enum(clientProfiles).optional(),
   /** Scopes that it may ask for; absent: any that the resource declares. */
   scopes: z.array(z.string().max(200)).max(200).optional(),
   /** Public keys for private_key_jwt, as JWKs. */

@@ -95,6 +95,8 @@ CREATE INDEX codes_user ON codes (user_id, client_id);
 -- One row for each grant on one device, and so for each refresh family. While it lives:
 --   generation n, token_hash = SHA-256 of the secret in the token of generation n, salt = what that secret was derived with.
 -- After a rotation the same row holds n + 1; the answer to a retry is derived again from the presented token and the salt.
+-- replay_streak counts the generations running that were retried, the last of them replay_generation: often it is a network,
+-- but it is also what two holders of one token look like.
 -- Ended: ended_at and ended_reason are set, the rest stays until keep_until so that its tokens introspect as inactive.
 CREATE TABLE grants (
   id TEXT PRIMARY KEY,
@@ -109,6 +111,8 @@ CREATE TABLE grants (
   token_hash TEXT,
   salt TEXT,
   rotated_ms BIGINT,
+  replay_generation BIGINT NOT NULL DEFAULT 0,
+  replay_streak BIGINT NOT NULL DEFAULT 0,
   idle_expires_at BIGINT NOT NULL,
   absolute_expires_at BIGINT NOT NULL,
   ended_at BIGINT,

@@ -1,6 +1,6 @@
 import { missingScopes, sha256Base64url } from '@arctos/core'
 import type { RegisteredResource } from '../registered-resource.ts'
-import { defineVerb, first, run, type Transaction, type Verb } from '../transaction.ts'
+import { defineVerb, first, integer, run, type Transaction, type Verb } from '../transaction.ts'
 import { type IssuedAccess, issueAccess, selectResources } from './access.ts'
 import { endGrant, type Grant, grantColumns, grantOfRow, livePrincipals, type RefreshFamily } from './grants.ts'
 import { type Spending, spend } from './spent.ts'
@@ -22,6 +22,8 @@ export interface Rotation {
   /** Resources and scopes asked for; empty or absent: all that was granted. */
   readonly resourceKeys: readonly string[]
   readonly scopes: readonly string[] | undefined
+  /** The family ends when this many generations running were retried; absent: never. */
+  readonly replayStreakLimit?: number | undefined
   readonly assertion: Spending | undefined
   readonly idleSeconds: number
   /** The secret of the next generation, from the presented one and a salt. */
@@ -55,6 +57,8 @@ export interface Rotated {
   readonly access: IssuedAccess
   readonly scopes: readonly string[]
   readonly successor: Presented
+  /** Generations running that were retried, told with the first retry of each; else 0. */
+  readonly replayStreak: number
 }
 
 export type RotateRefreshOutcome = Rotated | RotationRefused
@@ -84,6 +88,9 @@ export const rotateRefresh = defineVerb({
 
       const narrowed = yield* narrow(grant, rotation) // A12
       if (narrowed.resources === undefined) return narrowed.refused
+      const replayStreak = place === 'retry' ? yield* countReplay(grant.id, grant.family.generation) : 0
+      if (replayStreak >= (rotation.replayStreakLimit ?? Number.POSITIVE_INFINITY))
+        return yield* endForTheft(transaction, grant, rotation, 'reused')
       const successor = yield* advance(transaction, grant, grant.family, rotation, place)
       // Another transaction moved the family since we read it: look again. Unreachable while the row is locked.
       if (successor === undefined) continue
@@ -98,7 +105,7 @@ export const rotateRefresh = defineVerb({
       })
       const outcome =
         place === 'retry' ? 'replayed' : successor.generation === presented.generation ? 'kept' : 'rotated'
-      return { outcome, access, scopes: narrowed.scopes, successor }
+      return { outcome, access, scopes: narrowed.scopes, successor, replayStreak }
     }
   },
   locks: ({ presented, clientId }) => [
@@ -155,6 +162,17 @@ function* endForTheft(
     presentedGeneration: rotation.presented.generation,
     generation: grant.family?.generation ?? 0,
   }
+}
+
+/** Counts a retry (A15), once a generation. Returns the streak with the first retry of a generation, else 0. */
+function* countReplay(grantId: string, generation: number): Verb<number> {
+  const row = yield* first(
+    `UPDATE grants SET replay_streak = CASE WHEN replay_generation = $1 - 1 THEN replay_streak + 1 ELSE 1 END, replay_generation = $1
+     WHERE id = $2 AND replay_generation < $1 RETURNING replay_streak`,
+    generation,
+    grantId,
+  )
+  return row === undefined ? 0 : integer(row, 'replay_streak')
 }
 
 type Narrowed =
