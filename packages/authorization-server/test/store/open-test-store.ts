@@ -118,7 +118,7 @@ async function createPostgres(): Promise<TestDatabase> {
   const address = new URL(`/${name}`, postgresUrl()).href
   let beside: Promise<pg.Client> | undefined
   const connect = async () => {
-    const client = new pg.Client({ connectionString: address })
+    const client = new pg.Client({ connectionString: address, pipeline: true })
     await client.connect()
     return client
   }

@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto'
+import { sha256Base64url } from '@arctos/core'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Store } from '../../src/store/store.ts'
+import { engines, openTestStore, type TestStore } from './open-test-store.ts'
+import { issueCode, register, rotationOf, startFamily } from './principals.ts'
+
+const hourMs = 3_600_000
+
+// A database of its own for each test, for these set its clock back.
+describe.each(engines)('a clock set back by an hour on %s', (engine) => {
+  let test: TestStore
+  beforeEach(async () => {
+    test = await openTestStore(engine)
+  })
+  afterEach(() => test.close())
+
+  const ways: readonly [string, () => Promise<Store>][] = [
+    [
+      'while the store is open',
+      async () => {
+        test.clock.advance(-hourMs)
+        return test.store
+      },
+    ],
+    [
+      'before the store is opened again',
+      async () => {
+        const earlier = test.clock.now() - hourMs
+        return await test.openAnother(() => earlier)
+      },
+    ],
+  ]
+
+  describe.each(ways)('%s', (_when, setBack) => {
+    it('does not revive a code [PROTOCOL §1, RFC 6749 §4.1.2(b)]', async () => {
+      const exchange = await issueCode(test, await register(test))
+      test.clock.advance(60_000)
+      expect(await test.store.redeemCode(exchange)).toMatchObject({ outcome: 'expired' })
+      const store = await setBack()
+      expect(await store.redeemCode(exchange)).toMatchObject({ outcome: 'expired' })
+    })
+
+    it('does not revive a session for a read [PROTOCOL §1]', async () => {
+      const { userId } = await register(test)
+      const hash = randomUUID()
+      await test.store.openSession({ hash, userId, lifetimeSeconds: 60, formerHash: undefined })
+      test.clock.advance(60_000)
+      await register(test)
+      const store = await setBack()
+      expect(await store.readSession(hash)).toBeUndefined()
+    })
+
+    it('does not revive an opaque token for a read [PROTOCOL §1, RFC 7662 §4(a)]', async () => {
+      const principals = await register(test)
+      const { access } = await startFamily(test, principals, { resourceKeys: [principals.opaqueKey] })
+      test.clock.advance(600_000)
+      await register(test)
+      const store = await setBack()
+      const token = access.form.format === 'opaque' ? access.form.token.reveal() : ''
+      expect(await store.introspectOpaque(sha256Base64url(token))).toBeUndefined()
+    })
+
+    it('does not prolong the window of a retry [PROTOCOL §1, PROTOCOL §2 A11]', async () => {
+      const family = await startFamily(test, await register(test))
+      await test.store.rotateRefresh(rotationOf(family, family.presented))
+      test.clock.advance(30_000)
+      await register(test)
+      const store = await setBack()
+      expect(await store.rotateRefresh(rotationOf(family, family.presented))).toMatchObject({ outcome: 'reused' })
+    })
+
+    it('still ends with a revocation what was issued before it [PROTOCOL §1]', async () => {
+      test.clock.alignToSecond()
+      const principals = await register(test)
+      // Issued at the very end of a second: a mark a moment behind would let the clock go back before it.
+      test.clock.advance(999)
+      const { access } = await startFamily(test, principals)
+      const store = await setBack()
+      await store.changeUser({ id: principals.userId, passwordHash: 'new', actor: 'test' })
+      expect(await store.introspectJwt(access)).toBe(false)
+    })
+
+    it('goes on from where it was [PROTOCOL §1]', async () => {
+      test.clock.alignToSecond()
+      const principals = await register(test)
+      const { access } = await startFamily(test, principals)
+      await setBack()
+      const again = await startFamily(test, principals)
+      expect(again.access.issuedAt).toBe(access.issuedAt)
+    })
+  })
+
+  it('does not give back attempts [PROTOCOL §1]', async () => {
+    const allowance = { id: 'address', count: 1, windowSeconds: 60 }
+    await test.store.takeAttempt([allowance])
+    test.clock.advance(-hourMs)
+    expect(await test.store.takeAttempt([allowance])).toEqual({ outcome: 'limited', retryAfterSeconds: 60 })
+  })
+})
+
+describe.each(engines)('time far away on %s', (engine) => {
+  it.each([['2038-01-19T03:14:08Z'], ['2100-02-28T23:59:59Z'], ['9999-12-30T00:00:00Z']])(
+    'works at %s',
+    async (moment) => {
+      const test = await openTestStore(engine)
+      test.clock.advance(Date.parse(moment) - test.clock.now())
+      const family = await startFamily(test, await register(test))
+      expect(family.access.issuedAt).toBe(Date.parse(moment) / 1_000)
+      expect(await test.store.rotateRefresh(rotationOf(family, family.presented))).toMatchObject({ outcome: 'rotated' })
+      await test.close()
+    },
+  )
+})

@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { StoreUnavailable } from '../../src/store/engine.ts'
+import { defineVerb, run, type Verb } from '../../src/store/transaction.ts'
+import { countUp, mark, openTestEngine, type TestEngine } from './open-test-engine.ts'
+import { openTestStore, type TestStore } from './open-test-store.ts'
+import { type Family, issueCode, register, rotationOf, startFamily, successOf } from './principals.ts'
+
+describe('rows of PostgreSQL that another transaction holds', () => {
+  let test: TestStore
+  let engine: TestEngine
+  beforeAll(async () => {
+    test = await openTestStore('postgres')
+    // PostgreSQL looks for a deadlock a second after it began; a test need not wait for that.
+    await test.query(`ALTER DATABASE ${new URL(test.address).pathname.slice(1)} SET deadlock_timeout = '10ms'`)
+    engine = openTestEngine(test)
+  })
+  afterAll(async () => {
+    await engine.close()
+    await test.close()
+  })
+
+  /** Begins a transaction with this statement; returns what commits it. */
+  const hold = async (statement: string, ...values: (string | number)[]) => {
+    const client = new pg.Client({ connectionString: test.address })
+    await client.connect()
+    await client.query('BEGIN')
+    await client.query(statement, values)
+    return async () => {
+      await client.query('COMMIT')
+      await client.end()
+    }
+  }
+  const holdGrant = ({ grantId }: Family) => hold('SELECT id FROM grants WHERE id = $1 FOR UPDATE', grantId)
+  const newFamily = async (): Promise<Family> => startFamily(test, await register(test))
+  const refresh = (family: Family) => test.store.rotateRefresh(rotationOf(family, family.presented))
+
+  /** Whether a change has an answer, after others have come and gone. */
+  const isAnswered = async (change: Promise<unknown>) => {
+    let answered = false
+    change.then(
+      () => {
+        answered = true
+      },
+      () => {
+        answered = true
+      },
+    )
+    for (let turn = 0; turn < 5; turn++) await engine.change(mark, randomUUID())
+    return answered
+  }
+
+  it('delay only those who need them, and those succeed when they are free [PROTOCOL §4]', async () => {
+    const families = await Promise.all(Array.from({ length: 64 }, newFamily))
+    const [held] = families
+    if (held === undefined) throw new Error('no family')
+    const release = await holdGrant(held)
+    const asks = families.map(refresh)
+    const others = await Promise.all(asks.slice(1))
+    expect(others.every(({ outcome }) => outcome === 'rotated')).toBe(true)
+    expect(await isAnswered(asks[0] as Promise<unknown>)).toBe(false)
+    await release()
+    expect(await asks[0]).toMatchObject({ outcome: 'rotated' })
+  })
+
+  it('do not use up the connections, however many wait for one row [PROTOCOL §4]', async () => {
+    const [held, other] = [await newFamily(), await newFamily()]
+    const release = await holdGrant(held)
+    const waiting: Promise<unknown>[] = []
+    for (let turn = 0; turn < 40; turn++) {
+      waiting.push(refresh(held))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(await refresh(other)).toMatchObject({ outcome: 'rotated' })
+    await release()
+    const answers = (await Promise.all(waiting)) as Awaited<ReturnType<typeof refresh>>[]
+    expect(new Set(answers.map((answer) => successOf(answer).successor.secret.toString('hex'))).size).toBe(1)
+  })
+
+  it('held for too long fail the change within two seconds [PROTOCOL §2 A16]', async () => {
+    const family = await newFamily()
+    const release = await holdGrant(family)
+    const start = performance.now()
+    await expect(refresh(family)).rejects.toBeInstanceOf(StoreUnavailable)
+    expect(performance.now() - start).toBeLessThan(2_000)
+    await release()
+    expect(await refresh(family)).toMatchObject({ outcome: 'rotated' })
+  })
+
+  describe('by a revocation under way', () => {
+    const revocations: readonly [string, (family: Family, at: number) => Promise<() => Promise<void>>][] = [
+      ['of the user', ({ userId }, at) => hold('UPDATE users SET not_before = $1 WHERE id = $2', at, userId)],
+      ['of the client', ({ clientId }, at) => hold('UPDATE clients SET not_before = $1 WHERE id = $2', at, clientId)],
+      ['of all', (_family, at) => hold('UPDATE issuer_state SET not_before = $1', at)],
+    ]
+    const uses: readonly [
+      string,
+      (family: Family) => Promise<() => Promise<{ outcome: string; access?: { issuedAt: number } }>>,
+    ][] = [
+      ['a refresh', async (family) => () => refresh(family)],
+      [
+        'a code’s redemption',
+        async (family) => {
+          const exchange = await issueCode(test, family)
+          return () => test.store.redeemCode(exchange)
+        },
+      ],
+      ['an approval', async (family) => async () => ({ outcome: await issueCode(test, family).then(() => 'issued') })],
+    ]
+
+    for (const [whose, revoke] of revocations) {
+      it.each(uses)(
+        `${whose} keep %s waiting, so that nothing is issued beside it [PROTOCOL §1]`,
+        async (_what, use) => {
+          test.clock.alignToSecond()
+          const family = await newFamily()
+          const issue = await use(family)
+          const cutOff = test.clock.now() / 1_000 + 1
+          const release = await revoke(family, cutOff)
+          // Later than the cut-off that is not committed yet: issued now, it would outlive the revocation.
+          test.clock.advance(2_000)
+          const issuing = issue()
+          expect(await isAnswered(issuing)).toBe(false)
+          await release()
+          expect(await issuing).not.toHaveProperty('access')
+          await test.query('UPDATE issuer_state SET not_before = 0 RETURNING id')
+        },
+      )
+    }
+
+    it('of the client keep client credentials waiting, which then lie behind it [PROTOCOL §1]', async () => {
+      const { clientId, jwtKey } = await register(test)
+      const cutOff = Math.floor(test.clock.now() / 1_000) + 1
+      const release = await hold('UPDATE clients SET not_before = $1 WHERE id = $2', cutOff, clientId)
+      const order = { clientId, scopes: ['read'], resourceKeys: [jwtKey], assertion: undefined }
+      const issuing = test.store.issueForClient(order)
+      expect(await isAnswered(issuing)).toBe(false)
+      await release()
+      expect(await issuing).toMatchObject({ access: { issuedAt: cutOff } })
+    })
+  })
+
+  it('held by two that wait for each other are tried again [PROTOCOL §4]', async () => {
+    const [one, other] = [randomUUID(), randomUUID()]
+    await Promise.all([engine.change(mark, one), engine.change(mark, other)])
+    const both = defineVerb({
+      kind: 'change',
+      *run(transaction, ids: readonly string[]): Verb<void> {
+        for (const id of ids) {
+          yield* countUp.run(transaction, id)
+          // Long enough for the other one to hold its first row, too.
+          yield* run('SELECT pg_sleep(0.1)')
+        }
+      },
+    })
+    const second = openTestEngine(test)
+    await Promise.all([engine.change(both, [one, other]), second.change(both, [other, one])])
+    await second.close()
+    const counts = await test.query('SELECT full_at_ms FROM attempts WHERE id IN ($1, $2)', one, other)
+    expect(counts).toEqual([{ full_at_ms: 2 }, { full_at_ms: 2 }])
+  })
+
+  it.each([
+    ['twice', 2, 'fulfilled'],
+    ['always', 1_000, 'rejected'],
+  ])('for which the database asks to try again %s: %s [PROTOCOL §4]', async (_how, failures, status) => {
+    let tries = 0
+    const unlucky = defineVerb({
+      kind: 'change',
+      *run(transaction, id: string): Verb<void> {
+        yield* mark.run(transaction, id)
+        tries += 1
+        if (tries <= failures) yield* run("DO $$ BEGIN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END $$")
+      },
+    })
+    const id = randomUUID()
+    const [result] = await Promise.allSettled([engine.change(unlucky, id)])
+    expect(result?.status).toBe(status)
+    expect(await test.query('SELECT id FROM attempts WHERE id = $1', id)).toHaveLength(status === 'fulfilled' ? 1 : 0)
+  })
+
+  it('work with a single connection, too', async () => {
+    const narrow = openTestEngine(test, 1)
+    const ids = Array.from({ length: 100 }, () => randomUUID())
+    expect(await Promise.all(ids.map((id) => narrow.change(mark, id)))).toEqual(ids)
+    await narrow.close()
+  })
+})
