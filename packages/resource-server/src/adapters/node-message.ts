@@ -11,7 +11,7 @@ export interface NodeRequest {
 /** The part of a response of `node:http` that is used. */
 export interface NodeResponse {
   writeHead(status: number, headers: Record<string, string>): unknown
-  end(body?: string): unknown
+  end(body: string): unknown
 }
 
 /** Node's `headers` drops the second of two Authorization headers without a word; `rawHeaders` has both (RFC 6750 §2). */
