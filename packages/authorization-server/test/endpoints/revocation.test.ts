@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { databaseKinds } from './databases.ts'
+import { isActive, mintCode, ownToken, refresh, revoke, signIn, signInOpaque, tokensOf } from './flows.ts'
+import { archive, basic, type Installation, install, notes, type Reply, secret } from './installation.ts'
+
+/** The one answer to whatever could be revoked, was, or never existed. RFC 7009 §2.2 */
+function expectDone({ status, headers, text }: Reply): void {
+  expect([status, text]).toEqual([200, '{}'])
+  expect(headers.get('content-type')).toBe('application/json')
+  expect([headers.get('cache-control'), headers.get('pragma')]).toEqual(['no-store', 'no-cache'])
+  expect(headers.get('arctos-receipt')).toBeNull()
+}
+
+describe.each(databaseKinds)('revocation on %s', (database) => {
+  let site: Installation
+  beforeAll(async () => {
+    site = await install({ database })
+  })
+  afterAll(() => site.end())
+
+  const formats = [
+    ['JWT', notes, 'notes-api'],
+    ['opaque token', archive, 'archive-api'],
+  ] as const
+
+  describe.each(formats)('of a %s', (_, resource, rs) => {
+    const token = async (clientId?: string): Promise<string> =>
+      tokensOf(await ownToken(site, { resource }, clientId)).access
+
+    it('ends it, and is answered the same again and again [RFC 7009 §2(g), RFC 7009 §2.2(a), RFC 7662 §4(c)]', async () => {
+      const access = await token()
+      expect(await isActive(site, access, rs)).toBe(true)
+      for (let time = 0; time < 3; time++) {
+        expectDone(await revoke(site, access))
+        expect(await isActive(site, access, rs)).toBe(false)
+      }
+    })
+
+    it('ends no other token, and no grant', async () => {
+      const scopes = [resource === notes ? 'read' : 'archive', 'offline_access']
+      const session = await signIn(site, { resources: [resource], scopes })
+      const other = await token()
+      expectDone(await revoke(site, session.access))
+      expect(await isActive(site, session.access, rs)).toBe(false)
+      expect(await isActive(site, other, rs)).toBe(true)
+      const next = tokensOf(await refresh(site, session.refresh))
+      expect(await isActive(site, next.access, rs)).toBe(true)
+    })
+
+    it("does nothing to another client's, and does not say so [RFC 7009 §2.1(d)]", async () => {
+      const access = await token()
+      for (const clientId of ['rival', rs, 'machine']) expectDone(await revoke(site, access, clientId))
+      expectDone(await site.post('/revoke', { token: access, client_id: 'app' }))
+      expect(await isActive(site, access, rs)).toBe(true)
+    })
+
+    it.each(['refresh_token', 'access_token', 'nonsense', ''])(
+      'works with the hint %j [RFC 7009 §2.1(a), RFC 7009 §2.2(b), RFC 7009 §5(b)]',
+      async (hint) => {
+        const access = await token()
+        expectDone(await revoke(site, access, 'service', { token_type_hint: hint }))
+        expect(await isActive(site, access, rs)).toBe(false)
+      },
+    )
+
+    it('by twenty at one time ends it, once', async () => {
+      const access = await token()
+      const before = site.journal.length
+      const answers = await Promise.all(Array.from({ length: 20 }, () => revoke(site, access)))
+      for (const answer of answers) expectDone(answer)
+      expect(await isActive(site, access, rs)).toBe(false)
+      const done = site.journal.slice(before).filter(({ outcome }) => outcome === 'revoked')
+      expect(done).toHaveLength(1)
+    })
+
+    it('comes too late after it expired, and is answered all the same', async () => {
+      const access = await token()
+      site.clock.pass(600)
+      expectDone(await revoke(site, access))
+    })
+  })
+
+  describe('of a refresh token', () => {
+    it.each([
+      ['JWT', signIn, 'notes-api'],
+      ['opaque token', signInOpaque, 'archive-api'],
+    ] as const)('ends the session and every %s of it [RFC 7009 §2(a), RFC 7009 §2.1(c)]', async (_, open, rs) => {
+      const first = await open(site)
+      const next = tokensOf(await refresh(site, first.refresh))
+      expectDone(await revoke(site, next.refresh))
+      for (const { access } of [first, next]) expect(await isActive(site, access, rs)).toBe(false)
+      expect((await refresh(site, next.refresh)).reason).toBe('refresh.ended')
+      expectDone(await revoke(site, next.refresh))
+    })
+
+    it('works with one of any generation [RFC 7009 §2(a)]', async () => {
+      const first = await signIn(site)
+      const second = tokensOf(await refresh(site, first.refresh))
+      const third = tokensOf(await refresh(site, second.refresh))
+      expectDone(await revoke(site, first.refresh))
+      expect((await refresh(site, third.refresh)).reason).toBe('refresh.ended')
+      expect(await isActive(site, third.access)).toBe(false)
+    })
+
+    it('works for a public client that names itself, and for no other', async () => {
+      const { access, refresh: token } = await signIn(site, { clientId: 'app' })
+      expectDone(await site.post('/revoke', { token, client_id: 'other-app' }))
+      expectDone(await revoke(site, token, 'rival'))
+      expect(await isActive(site, access)).toBe(true)
+      expectDone(await site.post('/revoke', { token, client_id: 'app' }))
+      expect(await isActive(site, access)).toBe(false)
+    })
+
+    it("leaves the user's other sessions alone", async () => {
+      const [one, other] = [await signIn(site), await signIn(site)]
+      await revoke(site, one.refresh)
+      expect(await isActive(site, other.access)).toBe(true)
+      expect((await refresh(site, other.refresh)).status).toBe(200)
+    })
+
+    it.each(['access_token', 'refresh_token', 'nonsense'])(
+      'works with the hint %j [RFC 7009 §2.1(a)]',
+      async (hint) => {
+        const { access, refresh: token } = await signIn(site)
+        expectDone(await revoke(site, token, 'service', { token_type_hint: hint }))
+        expect(await isActive(site, access)).toBe(false)
+      },
+    )
+
+    it('beside its use leaves nothing alive, whoever comes first', async () => {
+      const { refresh: token } = await signIn(site)
+      const [answers] = await Promise.all([
+        Promise.all(Array.from({ length: 10 }, () => refresh(site, token))),
+        revoke(site, token),
+      ])
+      for (const answer of answers.filter(({ status }) => status === 200)) {
+        const { access, refresh: next } = tokensOf(answer)
+        expect(await isActive(site, access)).toBe(false)
+        expect((await refresh(site, next)).reason).toBe('refresh.ended')
+      }
+    })
+  })
+
+  describe('of nothing that we know', () => {
+    it('is answered like any other [RFC 7009 §2.2(a)]', async () => {
+      const { access, refresh: token } = await signIn(site)
+      const { code } = await mintCode(site)
+      const texts = ['x', 'a.b.c', `${access}x`, `${token}0`, code, 'arctos_at_', 'y'.repeat(60_000), '🐻']
+      for (const text of texts) expectDone(await revoke(site, text))
+      expect(await isActive(site, access)).toBe(true)
+    })
+  })
+
+  it('needs the client to authenticate as it does elsewhere [RFC 7009 §2.1(e), RFC 6749 §2.3(a)]', async () => {
+    const { access, refresh: token } = await signIn(site)
+    for (const text of [access, token]) {
+      const asked = [
+        await site.post('/revoke', { token: text }),
+        await site.post('/revoke', { token: text, client_id: 'service' }),
+        await site.post('/revoke', { token: text }, basic('service', 'wrong')),
+        await site.post('/revoke', { token: text, client_id: 'service', client_secret: secret }, basic('service')),
+        await site.post('/revoke', { token: text, client_id: 'nobody' }),
+        await site.post('/revoke', { token: text }, basic('disabled')),
+      ]
+      for (const { status, body } of asked) expect([status, body['error']]).toEqual([401, 'invalid_client'])
+    }
+    expect(await isActive(site, access)).toBe(true)
+  })
+})
