@@ -27,7 +27,7 @@ export interface ResourceServerOptions<Scopes extends ScopeTexts> {
   readonly now?: (() => number) | undefined
   /** Seals receipts, so that any node with the key can read them. Without it the guard remembers the last 1,000. */
   readonly receipts?: { readonly seal: (content: ReceiptContent) => string | undefined } | undefined
-  /** Told of every refusal as it happens. */
+  /** Told of every refusal as it happens. What it throws, `authorize` rejects with. */
   readonly onRefusal?: ((refusal: RefusalReport) => void) | undefined
   /** Takes one JSON line for each refusal; by default standard error, unless receipts are sealed. */
   readonly journal?: ((line: string) => void) | undefined
