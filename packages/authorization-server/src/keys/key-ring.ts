@@ -131,29 +131,29 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   }
 
   const addMissing = async (keys: readonly SealedKey[]): Promise<boolean> => {
-    const newest = (purpose: KeyPurpose, algorithm?: string): number =>
-      Math.max(
-        -1,
-        ...keys
-          .filter(
-            (key) =>
-              key.purpose === purpose &&
-              key.retiredAt === undefined &&
-              (algorithm === undefined || key.algorithm === algorithm),
-          )
-          .map((key) => key.createdAt),
-      )
+    const newest = (purpose: KeyPurpose): number =>
+      Math.max(-1, ...keys.filter((key) => key.purpose === purpose).map((key) => key.createdAt))
     const seconds = nowSeconds()
-    const count = keys.length
     if (newest('refresh') < 0) await addSymmetric('refresh', 0)
     if (newest('form') < 0) await addSymmetric('form', 0)
     const receipt = newest('receipt')
     if (receipt < seconds - day) await addSymmetric('receipt', Math.max(0, receipt), receiptKeySeconds)
-    const signing = newest('signing', signingAlgorithm)
-    if (signing < 0) await addSigning(0, 0, 'server')
-    else if (signing < seconds - rotationSeconds) await addSigning(signing, leadSeconds, 'server')
-    for (const key of keys) if (isReplaced(key, keys, seconds)) await store.retireKey({ id: key.id, actor: 'server' })
-    return count !== (await store.listKeys(undefined)).length
+    await addSigningWhenDue(keys.filter((key) => key.purpose === 'signing'))
+    const replaced = keys.filter((key) => isReplaced(key, keys, seconds))
+    for (const key of replaced) await store.retireKey({ id: key.id, actor: 'server' })
+    return replaced.length > 0 || keys.length !== (await store.listKeys(undefined)).length
+  }
+
+  const addSigningWhenDue = async (keys: readonly SealedKey[]): Promise<void> => {
+    const own = keys.filter((key) => key.algorithm === signingAlgorithm)
+    const isDue = own.every((key) => key.retiredAt !== undefined || key.createdAt < nowSeconds() - rotationSeconds)
+    if (!isDue) return
+    // The very first key signs at once. Where others sign already, guards have to see the new one before, also when it is the
+    // first of another algorithm.
+    const isFirst = keys.every((key) => key.retiredAt !== undefined)
+    // Retired keys count here: of two nodes that both see the same ones, one adds a key.
+    const since = Math.max(0, ...own.map((key) => key.createdAt))
+    await addSigning(since, isFirst ? 0 : leadSeconds, 'server')
   }
 
   const maintain = async (): Promise<void> => {
@@ -166,11 +166,12 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   return {
     signingKey() {
       const seconds = nowSeconds()
-      const usable = published().filter((key) => key.signing.algorithm === signingAlgorithm)
-      // Keys come sorted by the time from which they sign.
-      const active = usable.findLast((key) => key.activeAt <= seconds) ?? usable[0]
-      if (active === undefined) throw new Error('there is no signing key')
-      return active.signing
+      // Keys come sorted by the time from which they sign. Until one of our algorithm does, that of the former one goes on.
+      const active = published().filter((key) => key.activeAt <= seconds)
+      const own = active.findLast((key) => key.signing.algorithm === signingAlgorithm)
+      const key = own ?? active.at(-1) ?? published()[0]
+      if (key === undefined) throw new Error('there is no signing key')
+      return key.signing
     },
     verificationKey: (kid) => published().find((key) => key.signing.kid === kid)?.verification,
     jwks() {

@@ -133,7 +133,7 @@ export function askThrough(server: AuthorizationServer, address = () => peer.add
       status: response.status,
       headers: response.headers,
       text,
-      body: /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : {},
+      body: text !== '' && /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : {},
       reason: receipt === null ? undefined : receipts.open(receipt)?.reason,
     }
   }
