@@ -2,7 +2,7 @@ import pg from 'pg'
 import type { Answer, Row, Verb } from './transaction.ts'
 
 /** A connection that does not answer for this long is given up, with all that is on its way, in milliseconds. */
-const answerTimeoutMs = 1_800
+export const answerTimeoutMs = 1_800
 const connectTimeoutMs = 1_500
 
 // Columns of 64 bits hold times and counters, which fit a number.
@@ -38,20 +38,26 @@ type Queryable = pg.Pool | pg.PoolClient
 const names = new Map<string, string>()
 
 /** Sends one statement. */
-export async function ask(connection: Queryable, text: string, values: readonly unknown[]): Promise<Answer> {
+export async function ask(
+  connection: Queryable,
+  text: string,
+  values: readonly unknown[],
+  timeoutMs = answerTimeoutMs,
+): Promise<Answer> {
   let name = names.get(text)
   if (name === undefined) {
     name = `arctos_${names.size}`
     names.set(text, name)
   }
-  const { rows, rowCount } = await connection.query<Row>({ name, text, values: values as unknown[] })
+  const query = { name, text, values: values as unknown[], query_timeout: timeoutMs }
+  const { rows, rowCount } = await connection.query<Row>(query)
   return { rows, changes: rowCount ?? 0 }
 }
 
 /** Runs a verb to its end, one statement after the other. */
-export async function drive<Result>(connection: Queryable, verb: Verb<Result>): Promise<Result> {
+export async function drive<Result>(connection: Queryable, verb: Verb<Result>, timeoutMs?: number): Promise<Result> {
   let step = verb.next()
-  while (!step.done) step = verb.next(await ask(connection, step.value.text, step.value.values))
+  while (!step.done) step = verb.next(await ask(connection, step.value.text, step.value.values, timeoutMs))
   return step.value
 }
 

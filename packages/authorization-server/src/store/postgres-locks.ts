@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { Arrival } from './change-queue.ts'
+import type { Change } from './engine.ts'
 import { allDone, ask } from './postgres-connection.ts'
 import { type Lock, text } from './transaction.ts'
 
@@ -37,6 +38,12 @@ export async function lockFree(client: pg.PoolClient, claims: readonly Claim[]):
   const missing = new Set(wanted.filter((row) => !ours.has(row)))
   // A row that does not exist cannot be held by anybody.
   return { owners, held: missing.size === 0 ? missing : await existingRows(client, missing) }
+}
+
+/** The rows that a change names itself, without asking whose something is. */
+export function namedRows({ verb, input }: Change): readonly string[] {
+  const locks = verb.locks?.(input) ?? []
+  return locks.filter(({ owns }) => owns === undefined).map(({ table, key }) => `${table} ${key}`)
 }
 
 /** The row that keeps this claim from running now, if any. */

@@ -1,17 +1,19 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { StoreUnavailable, unavailable } from './engine.ts'
-import { type Claim, lockWaiting } from './postgres-locks.ts'
+import { type Change, StoreUnavailable, unavailable } from './engine.ts'
+import { type Claim, lockWaiting, namedRows } from './postgres-locks.ts'
 import { CommitUnknown, isRetryable, type Runner, remainingMs } from './postgres-transaction.ts'
 import { createSlots } from './slots.ts'
 
 const attemptLimit = 4
 const jitterMs = 16
 
-/** Changes that could not run in their batch. */
+/** Changes that cannot run in their batch. */
 export interface Stragglers {
+  /** The row that this change needs and others wait for already: it is not to overtake them. */
+  readonly awaitedRow: (change: Change) => string | undefined
   /** Runs it when the row is free again, together with all others that wait for this row. */
   readonly await: (row: string, claim: Claim) => Promise<unknown>
-  /** Runs it by itself: something in its batch failed, perhaps this. */
+  /** Runs it by itself: something in its batch failed, perhaps this, or it takes long. */
   readonly alone: (claim: Claim) => Promise<unknown>
 }
 
@@ -59,6 +61,7 @@ export function createStragglers(run: Runner, slots: number, random: (byteLength
   }
 
   return {
+    awaitedRow: (change) => (queues.size === 0 ? undefined : namedRows(change).find((row) => queues.has(row))),
     await: (row, claim) =>
       new Promise((resolve) => {
         const queue = queues.get(row)

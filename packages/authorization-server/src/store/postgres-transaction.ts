@@ -7,12 +7,13 @@ import { type Claim, heldRow, type Locked, lanesOf } from './postgres-locks.ts'
 
 /** How long a change may take in all, from its arrival, in milliseconds: then the caller answers 503 and the client retries. */
 const patienceMs = 1_500
+const bulkPatienceMs = 120_000
 /** What a statement gets at the least, so that a full queue does not fail what would have gone well. */
 const leastMs = 100
 
 /** What is left of a claim's time. */
-export function remainingMs({ arrivedAt }: Claim): number {
-  return arrivedAt + patienceMs - performance.now()
+export function remainingMs({ arrivedAt, change }: Claim): number {
+  return arrivedAt + (change.verb.bulk ? bulkPatienceMs : patienceMs) - performance.now()
 }
 
 /** Runs claims in one transaction. Values are of those whose rows were not held elsewhere. */
@@ -35,7 +36,10 @@ export function createRunner(pool: pg.Pool, clock: StoreClock): Runner {
       const values = new Map<Change, unknown>()
       const free = claims.filter((claim) => heldRow(claim, locked) === undefined)
       const lanes = lanesOf(free, locked).map(async (lane) => {
-        for (const { change } of lane) values.set(change, await drive(client, change.verb.run(moment, change.input)))
+        for (const { change } of lane) {
+          const verb = change.verb.run(moment, change.input)
+          values.set(change, await drive(client, verb, change.verb.bulk && timeoutMs))
+        }
       })
       await allDone([clock.mark(client, moment), ...lanes])
       return { values, locked }

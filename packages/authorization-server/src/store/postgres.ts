@@ -1,3 +1,4 @@
+import type { Settled } from '@arctos/core'
 import { type Arrival, createChangeQueue } from './change-queue.ts'
 import { type Engine, type EngineSources, unavailable } from './engine.ts'
 import { createClock } from './postgres-clock.ts'
@@ -27,20 +28,22 @@ export function openPostgres(url: string, options: PostgresOptions): Engine {
   const share = Math.max(1, Math.floor(connections / 4))
   const stragglers = createStragglers(run, share, options.random)
 
-  const runBatch = async (arrivals: readonly Arrival[]) => {
+  const runBatch = async (arrivals: readonly Arrival[]): Promise<readonly Settled<unknown>[]> => {
     const claims = arrivals.map(claimOf)
     try {
       const { values, locked } = await run(claims, lockFree)
       return claims.map((claim) => {
         const row = heldRow(claim, locked)
         // A promise as the value: it is adopted by the caller's, and the others are answered without it.
-        return { ok: true, value: row === undefined ? values.get(claim.change) : stragglers.await(row, claim) } as const
+        return { ok: true, value: row === undefined ? values.get(claim.change) : stragglers.await(row, claim) }
       })
     } catch (error) {
       if (error instanceof CommitUnknown || claims.some((claim) => remainingMs(claim) <= 0)) throw unavailable(error)
-      return claims.map((claim) => ({ ok: true, value: stragglers.alone(claim) }) as const)
+      return claims.map((claim) => ({ ok: true, value: stragglers.alone(claim) }))
     }
   }
+
+  const enqueue = createChangeQueue({ run: runBatch, limit: batchLimit, parallel: share })
 
   return {
     async read({ verb, input }) {
@@ -50,7 +53,12 @@ export function openPostgres(url: string, options: PostgresOptions): Engine {
         throw unavailable(error)
       }
     },
-    change: createChangeQueue({ run: runBatch, limit: batchLimit, parallel: share }),
+    change(change) {
+      const row = stragglers.awaitedRow(change)
+      if (row === undefined && !change.verb.bulk) return enqueue(change)
+      const claim = claimOf({ change, arrivedAt: performance.now() })
+      return row === undefined ? stragglers.alone(claim) : stragglers.await(row, claim)
+    },
     migrate: () => migrate(pool),
     pendingMigrations: () => pendingMigrations(pool),
     async durability() {

@@ -95,6 +95,8 @@ export interface ChangeVerb<Input, Result> {
   readonly kind: 'change'
   /** Rows to hold for the whole transaction. */
   readonly locks?: (input: Input) => readonly Lock[]
+  /** Changes as many rows as there are of something: it runs by itself, and may take longer than a request may. */
+  readonly bulk?: true
   readonly run: (transaction: Transaction, input: Input) => Verb<Result>
 }
 

@@ -119,6 +119,23 @@ describe.each(engines)('what a user has on %s', (engine) => {
       expect(await consentOf(principals, principals.jwtKey)).toEqual([])
     })
 
+    const rely = (principals: Principals, scopes: readonly string[]) =>
+      issueCode(test, principals, { reliesOnConsent: true, scopes })
+
+    it('give a code without asking, as far as they go [RFC 6749 §10.12(b)]', async () => {
+      const principals = await register(test)
+      await issueCode(test, principals, { remember: true, scopes: ['read'] })
+      await expect(rely(principals, ['read'])).resolves.toBeDefined()
+      await expect(rely(principals, ['read', 'write'])).rejects.toThrow('not_agreed')
+    })
+
+    it('give no code when they were withdrawn meanwhile [RFC 6749 §10.12(b)]', async () => {
+      const principals = await register(test)
+      await issueCode(test, principals, { remember: true, scopes: ['read'] })
+      await test.store.withdrawApplication(principals)
+      await expect(rely(principals, ['read'])).rejects.toThrow('not_agreed')
+    })
+
     it('of one client are not those of another [RFC 6749 §10.12(b)]', async () => {
       const principals = await register(test)
       await issueCode(test, principals, { remember: true })

@@ -180,6 +180,19 @@ describe('rows of PostgreSQL that another transaction holds', () => {
     expect(await test.query('SELECT id FROM attempts WHERE id = $1', id)).toHaveLength(status === 'fulfilled' ? 1 : 0)
   })
 
+  it('do not limit a change of very many rows to the time of a request', async () => {
+    const slow = defineVerb({
+      kind: 'change',
+      bulk: true,
+      *run(transaction, id: string): Verb<string> {
+        yield* run('SELECT pg_sleep(1.9)')
+        return yield* mark.run(transaction, id)
+      },
+    })
+    const id = randomUUID()
+    expect(await engine.change(slow, id)).toBe(id)
+  })
+
   it('work with a single connection, too', async () => {
     const narrow = openTestEngine(test, 1)
     const ids = Array.from({ length: 100 }, () => randomUUID())

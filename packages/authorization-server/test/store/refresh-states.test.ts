@@ -426,4 +426,40 @@ describe.each(engines)('refresh states on %s', (engine) => {
       expect(answer).toMatchObject({ outcome: 'reused' })
     })
   })
+
+  describe('replay streak', () => {
+    /** Rotates and retries, so often as it says; returns the streaks that the retries were told. */
+    const retryInEach = async (retries: readonly number[], replayStreakLimit?: number) => {
+      const family = await newFamily()
+      let { presented } = family
+      const streaks: (readonly (number | string)[])[] = []
+      for (const count of retries) {
+        const successor = await rotate(test, family, presented)
+        const told: (number | string)[] = []
+        for (let retry = 0; retry < count; retry++) {
+          const answer = await test.store.rotateRefresh(rotationOf(family, presented, { replayStreakLimit }))
+          told.push('successor' in answer ? answer.replayStreak : answer.outcome)
+        }
+        streaks.push(told)
+        presented = successor
+      }
+      return { streaks, reason: (await grantRow(test, family.grantId))['ended_reason'] }
+    }
+
+    it('counts generations running that were retried, once each [PROTOCOL §2]', async () => {
+      expect((await retryInEach([1, 3, 1])).streaks).toEqual([[1], [2, 0, 0], [3]])
+    })
+
+    it('begins again after a generation without a retry [PROTOCOL §2]', async () => {
+      expect((await retryInEach([1, 1, 0, 1])).streaks).toEqual([[1], [2], [], [1]])
+    })
+
+    it('ends no family by itself [PROTOCOL §2 A15]', async () => {
+      expect(await retryInEach([1, 1, 1, 1, 1])).toEqual({ streaks: [[1], [2], [3], [4], [5]], reason: null })
+    })
+
+    it('ends the family where that was configured [PROTOCOL §2]', async () => {
+      expect(await retryInEach([1, 1, 1], 3)).toEqual({ streaks: [[1], [2], ['reused']], reason: 'reuse' })
+    })
+  })
 })

@@ -121,6 +121,7 @@ function* setDisabled(
 
 export const deleteClient = defineVerb({
   kind: 'change',
+  bulk: true,
   *run(transaction, { id, actor }: { readonly id: string; readonly actor: string }): Verb<ChangeOutcome> {
     const row = yield* first('SELECT not_before FROM clients WHERE id = $1', id)
     if (row === undefined) return { outcome: 'unknown' }

@@ -15,6 +15,7 @@ export interface Recovered {
  */
 export const recoverLostWindow = defineVerb({
   kind: 'change',
+  bulk: true,
   *run(transaction, { actor }: { readonly actor: string }): Verb<Recovered> {
     const state = yield* first('SELECT epoch FROM issuer_state WHERE id = 1')
     const epoch = (state === undefined ? 0 : integer(state, 'epoch')) + 1
