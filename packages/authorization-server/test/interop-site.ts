@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import {
   type AuthorizationServer,
+  type ClientSettings,
   createAuthorizationServer,
   hashPassword,
   listen,
@@ -51,38 +52,50 @@ export async function startInteropSite(): Promise<InteropSite> {
   }
 }
 
-async function register(store: Store): Promise<void> {
-  const actor = 'test'
-  const format = { tokenFormat: 'jwt', tokenType: 'at+jwt', accessTokenLifetimeSeconds: 600 } as const
-  await store.createResource({ settings: { identifier: audience, scopes: { read: 'Read' }, ...format }, actor })
-  const settings = { authenticationMethods: ['client_secret_basic'], grantTypes: [], redirectUris: [] } as const
-  const flows = { grantTypes: ['client_credentials', 'authorization_code'], redirectUris: [redirectUri] } as const
-  await store.createClient({
-    id: service.id,
-    settings: { name: 'Service', ...settings, ...flows },
-    secretHash: sha256Base64url(service.secret),
-    actor,
-  })
-  await store.createClient({
-    id: api.id,
-    settings: { name: 'Notes API', ...settings, resourceServerOf: audience },
-    secretHash: sha256Base64url(api.secret),
-    actor,
-  })
-  const app = { name: 'App', ...flows, authenticationMethods: ['none'], grantTypes: ['authorization_code'] } as const
-  await store.createClient({ id: appId, settings: app, secretHash: undefined, actor })
-  const keys = [{ ...keyed.publicKey.export({ format: 'jwk' }), kty: 'EC', alg: 'ES256', use: 'sig', kid: 'key' }]
-  await store.createClient({
-    id: keyed.id,
-    settings: {
+const format = { tokenFormat: 'jwt', tokenType: 'at+jwt', accessTokenLifetimeSeconds: 600 } as const
+const bySecret: Pick<ClientSettings, 'authenticationMethods'> = { authenticationMethods: ['client_secret_basic'] }
+const { kty, crv, x, y } = keyed.publicKey.export({ format: 'jwk' }) as Record<string, string>
+
+const clients: readonly (readonly [id: string, secret: string | undefined, settings: ClientSettings])[] = [
+  [
+    service.id,
+    service.secret,
+    {
+      name: 'Service',
+      ...bySecret,
+      grantTypes: ['client_credentials', 'authorization_code'],
+      redirectUris: [redirectUri],
+    },
+  ],
+  [
+    api.id,
+    api.secret,
+    { name: 'Notes API', ...bySecret, grantTypes: [], redirectUris: [], resourceServerOf: audience },
+  ],
+  [
+    appId,
+    undefined,
+    { name: 'App', authenticationMethods: ['none'], grantTypes: ['authorization_code'], redirectUris: [redirectUri] },
+  ],
+  [
+    keyed.id,
+    undefined,
+    {
       name: 'Keyed service',
       authenticationMethods: ['private_key_jwt'],
       grantTypes: ['client_credentials'],
       redirectUris: [],
-      keys,
+      keys: [{ kty, crv, x, y, alg: 'ES256', use: 'sig', kid: 'key' } as Record<string, string>],
     },
-    secretHash: undefined,
-    actor,
-  })
+  ],
+]
+
+async function register(store: Store): Promise<void> {
+  const actor = 'test'
+  await store.createResource({ settings: { identifier: audience, scopes: { read: 'Read' }, ...format }, actor })
+  for (const [id, secret, settings] of clients) {
+    const secretHash = secret === undefined ? undefined : sha256Base64url(secret)
+    await store.createClient({ id, settings, secretHash, actor })
+  }
   await store.createUser({ username: user.username, passwordHash: await hashPassword(user.password), actor })
 }
