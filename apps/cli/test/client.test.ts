@@ -24,7 +24,9 @@ describe('arctos client create', { timeout: 60_000 }, () => {
   })
 
   it('gives an app no secret, and no way to have one [RFC 6749 §10.1(a)]', async () => {
-    expect(await create('--public')).toMatchObject({ exitCode: 0, clientSecret: undefined })
+    const app = await create('--public')
+    expect(app).toMatchObject({ exitCode: 0, clientId: expect.any(String) })
+    expect(app).not.toHaveProperty('clientSecret')
     expect(await create('--public', '--auth-method', 'none', '--auth-method', 'client_secret_basic')).toMatchObject({
       exitCode: 1,
       output: expect.stringContaining('a public client (none) has no other authentication method'),
