@@ -19,3 +19,10 @@ export async function listen(listener: RequestListener): Promise<Listening> {
     },
   }
 }
+
+/** A port that nobody had a moment ago, for a program that cannot say which one it took. */
+export async function freePort(): Promise<number> {
+  const { origin, close } = await listen(() => {})
+  await close()
+  return Number(new URL(origin).port)
+}
