@@ -1,4 +1,5 @@
-import { displayName, type Html, html } from './html.ts'
+import { displayName } from './display-name.ts'
+import { type Html, html } from './html.ts'
 import { hiddenProof, renderPage } from './layout.ts'
 
 export interface AccountPage {

@@ -27,8 +27,7 @@ export interface PageParts {
 
 /** A whole page. */
 export function renderPage({ title, body, wide = false }: PageParts): string {
-  return `<!doctype html>${
-    html`<html lang="en">
+  return `<!doctype html>${html`<html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -43,8 +42,7 @@ export function renderPage({ title, body, wide = false }: PageParts): string {
 <main${wide && html` class="wide"`}>${body}</main>
 </body>
 </html>
-`.markup
-  }`
+`.toString()}`
 }
 
 /** What a form of ours always carries: the proof that it comes from this page, in this browser. */
