@@ -45,7 +45,7 @@ export function signInEndpoint(context: ServerContext, request: Request, peer: P
       const user = await authenticateUser(context, peer, username, parameters.get('password') ?? '', event)
       const opened = await openBrowserSession(context, browser, user)
       if (opened === undefined) throw wrongPassword()
-      return seeOther(withProof(context, to, opened.hash), [...browser.cookies, opened.cookie])
+      return seeOther(withProof(context, to, opened.hash), [opened.cookie])
     },
     (sealed) => answerFailure(context, tried, sealed),
   )

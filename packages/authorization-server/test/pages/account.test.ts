@@ -148,6 +148,39 @@ describe('withdrawing an application', () => {
   })
 })
 
+describe('a page of the account that another user left open', () => {
+  const asBob = async (site: Site, browser: Browser): Promise<void> => {
+    const alice = await site.store.readUserByName(username)
+    await site.store.createUser({ username: 'bob', passwordHash: alice?.passwordHash ?? '', actor: 'test' })
+    await signIn(browser, await browser.authorize({ prompt: 'login' }), { username: 'bob' })
+  }
+
+  it('withdraws nothing for whoever signed in since', async () => {
+    const site = await startSite()
+    const browser = await signedInBrowser(site)
+    await connect(site, browser)
+    const page = await browser.open('/account')
+    await asBob(site, browser)
+    const tokens = await connect(site, browser)
+    const answer = await withdraw(browser, page)
+    expect([answer.headers.get('location'), (await refresh(site, tokens)).status]).toEqual(['/account', 200])
+  })
+
+  it('changes no password for whoever signed in since', async () => {
+    const site = await startSite()
+    const browser = await signedInBrowser(site)
+    const page = await browser.open('/account')
+    await asBob(site, browser)
+    const fields = {
+      current_password: password,
+      new_password: 'seven grey wolves',
+      new_password_again: 'seven grey wolves',
+    }
+    const answer = await browser.post('/account/password', { ...page.form('/account/password'), ...fields })
+    expect(answer.headers.get('location')).toBe('/account')
+  })
+})
+
 describe('changing the password', () => {
   const fresh = 'seven grey wolves sing'
   const change = async (browser: Browser, changes: Readonly<Record<string, string>> = {}): Promise<Response> => {

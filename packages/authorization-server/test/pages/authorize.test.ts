@@ -106,6 +106,15 @@ describe('an approved request', () => {
     expect(await answer.json()).toMatchObject({ error: 'invalid_grant' })
   })
 
+  it('gives a code that is redeemed with the address if the request had it, else without [RFC 6749 §4.1.3(a)]', async () => {
+    const browser = await signedInBrowser(site)
+    const status = async (redirectUri: string | undefined): Promise<number> => {
+      const code = answerOf(await approve(browser, { redirect_uri: redirectUri })).get('code') ?? ''
+      return (await redeem(code, { redirect_uri: '' })).status
+    }
+    expect([await status(callback), await status(undefined)]).toEqual([400, 200])
+  })
+
   it('gives a code for the resource that was asked for [RFC 8707 §2]', async () => {
     const answer = await approve(await signedInBrowser(site), { resource: mail, scope: 'send' })
     const tokens = await (await redeem(answerOf(answer).get('code') ?? '')).json()
@@ -185,6 +194,12 @@ describe('prompt=login and max_age', () => {
       `/authorize?${requestQuery({ prompt: 'login', scope: 'write' })}&signed_in=${proof}`,
     )
     expect(isSignIn(other.html)).toBe(true)
+  })
+
+  it('prompt=login is not satisfied by a sign-in in another browser [RFC 6749 §3.1(a)]', async () => {
+    const [browser, other] = [await signedInBrowser(site), await signedInBrowser(site)]
+    const back = (await signIn(browser, await browser.authorize({ prompt: 'login' }))).headers.get('location') ?? ''
+    expect([isSignIn((await other.open(back)).html), isSignIn((await browser.open(back)).html)]).toEqual([true, false])
   })
 
   it('prompt=login is not satisfied ten minutes later [RFC 6749 §3.1(a)]', async () => {

@@ -215,6 +215,12 @@ describe('attempts to guess a password', () => {
     expect((await signIn(browser, page)).status).toBe(303)
   })
 
+  it('are used up by the right password of a disabled user like by a wrong one [RFC 6749 §10.10(c)]', async () => {
+    const own = await startSite()
+    await own.store.changeUser({ id: own.userId, disabled: true, actor: 'test' })
+    expect(tally(await guess(openBrowser(own), 12, { password }))).toEqual({ 403: 10, 429: 2 })
+  })
+
   it('are given back after a success [RFC 6749 §10.10(c)]', async () => {
     const own = await startSite()
     const browser = openBrowser(own)
@@ -356,6 +362,14 @@ describe('signing out', () => {
     const browser = await signedInBrowser(site)
     const form = fields ?? (await browser.open('/sign-out')).form()
     expect((await browser.post('/sign-out', form, headers)).status).toBe(403)
+    expect(await isSignedIn(browser)).toBe(true)
+  })
+
+  it('does not happen with the button of an earlier session', async () => {
+    const browser = await signedInBrowser(site)
+    const { form = '' } = (await browser.open('/sign-out')).form()
+    await signIn(browser, await browser.authorize({ prompt: 'login' }))
+    await browser.post('/sign-out', { form })
     expect(await isSignedIn(browser)).toBe(true)
   })
 
