@@ -161,3 +161,10 @@ export async function rotate(
 ): Promise<Presented> {
   return successOf(await store.rotateRefresh(rotationOf(family, presented, changes))).successor
 }
+
+/** Asks for a rotation, and says what the answer was and what the row was before and after. */
+export async function ask(test: TestStore, rotation: Rotation) {
+  const before = await grantRow(test, rotation.presented.grantId)
+  const answer = await test.store.rotateRefresh(rotation)
+  return { answer, before, after: await grantRow(test, rotation.presented.grantId) }
+}
