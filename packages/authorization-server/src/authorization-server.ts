@@ -5,6 +5,7 @@ import { type Journal, silentJournal } from './journal.ts'
 import type { KeyEncryptionKey } from './keys/key-encryption.ts'
 import { openKeyRing } from './keys/key-ring.ts'
 import type { SigningAlgorithm } from './keys/signing-key.ts'
+import type { Answer, ProgramRequest } from './message.ts'
 import { createReceipts } from './receipts.ts'
 import { createRandom, type Store } from './store/store.ts'
 import { createAccessTokenWriter } from './tokens/access-token.ts'
@@ -38,6 +39,8 @@ export interface AuthorizationServer {
    * @param target path and query as they came on the wire; taken from the request's URL where there is no wire
    */
   readonly handle: (request: Request, peer: Peer, target?: string) => Response | Promise<Response>
+  /** Answers a request to an endpoint for programs, without Fetch objects; `undefined` where the target is another's. */
+  readonly answerProgram: (request: ProgramRequest, peer: Peer, target: string) => Answer | Promise<Answer> | undefined
   /** Starts the work that no request does: keys, audit numbers, purging. Returns what ends it. */
   readonly startUpkeep: () => () => Promise<void>
 }
@@ -79,10 +82,11 @@ export async function createAuthorizationServer(options: AuthorizationServerOpti
       }
     },
   }
-  const route = createRouter(context)
+  const { handle, answerProgram } = createRouter(context)
   return {
     context,
-    handle: (request, peer, target = targetOf(request)) => route(request, peer, target),
+    handle: (request, peer, target = targetOf(request)) => handle(request, peer, target),
+    answerProgram,
     startUpkeep: () => startUpkeep(context),
   }
 }

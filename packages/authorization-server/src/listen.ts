@@ -1,9 +1,9 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
-import { createSecureServer, type Http2SecureServer } from 'node:http2'
-import type { AddressInfo } from 'node:net'
-import { BlockList, isIPv6 } from 'node:net'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { constants, createSecureServer, type Http2SecureServer, type Http2ServerRequest } from 'node:http2'
+import { type AddressInfo, BlockList, isIP, isIPv6, type Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import type { AuthorizationServer } from './authorization-server.ts'
+import { programRequestOf, sendAnswer } from './node-message.ts'
 
 export interface ListenOptions {
   readonly port: number
@@ -29,11 +29,24 @@ const timeouts = {
   connectionsCheckingInterval: 1_000,
 }
 const headerByteLimit = 16_384
+/** Requests at once on one connection of HTTP/2. */
+const streamLimit = 100
+
+/** What is served: pages come as Fetch requests, and so does all else where `answerProgram` is missing. */
+export type Served = Pick<AuthorizationServer, 'handle'> & Partial<Pick<AuthorizationServer, 'answerProgram'>>
+
+const limits = { ...timeouts, maxHeaderSize: headerByteLimit, joinDuplicateHeaders: true }
+const secureLimits = {
+  allowHTTP1: true,
+  minVersion: 'TLSv1.2',
+  handshakeTimeout: timeouts.headersTimeout,
+  settings: { maxConcurrentStreams: streamLimit, maxHeaderListSize: headerByteLimit },
+} as const
 
 /** Serves an authorization server on real sockets. */
-export async function listen(server: Pick<AuthorizationServer, 'handle'>, options: ListenOptions): Promise<Listening> {
-  const proxies = proxyList(options.trustedProxies ?? [])
-  const listener = getRequestListener(
+export async function listen(server: Served, options: ListenOptions): Promise<Listening> {
+  const proxies = options.trustedProxies === undefined ? undefined : proxyList(options.trustedProxies)
+  const handlePage = getRequestListener(
     (request, env) => {
       const { incoming } = env as unknown as { incoming: IncomingMessage }
       return server.handle(request, { address: peerAddress(incoming, proxies) }, incoming.url ?? '/')
@@ -41,18 +54,38 @@ export async function listen(server: Pick<AuthorizationServer, 'handle'>, option
     // The global Request and Response stay as the platform made them: we share the process with others.
     { overrideGlobalObjects: false },
   )
+  const listener = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    // RFC 9112 §3.2: nobody can say which of two hosts is meant.
+    if (incoming.headers.host?.includes(',')) {
+      outgoing.writeHead(400, { connection: 'close' }).end()
+      return
+    }
+    if (incoming.httpVersionMajor === 2) limitTime(incoming as unknown as Http2ServerRequest)
+    const answer =
+      incoming.httpVersionMajor === 1
+        ? server.answerProgram?.(
+            programRequestOf(incoming),
+            { address: peerAddress(incoming, proxies) },
+            incoming.url ?? '/',
+          )
+        : undefined
+    if (answer === undefined) void handlePage(incoming, outgoing)
+    else void sendAnswer(answer, incoming, outgoing)
+  }
   const make = (): NodeServer =>
     options.tls === undefined
-      ? createServer(
-          { ...timeouts, maxHeaderSize: headerByteLimit },
-          (incoming, outgoing) => void listener(incoming, outgoing),
-        )
-      : createSecureServer(
-          { ...options.tls, allowHTTP1: true, minVersion: 'TLSv1.2', ...timeouts },
-          (incoming, outgoing) => void listener(incoming as never, outgoing as never),
-        )
+      ? createServer(limits, listener)
+      : createSecureServer({ ...limits, ...secureLimits, ...options.tls }, (incoming, outgoing) =>
+          listener(incoming as never, outgoing as never),
+        ).setTimeout(timeouts.requestTimeout)
 
   return await bindAll(make, options.port, options.hosts)
+}
+
+/** HTTP/2 has no time limit of its own for a request whose sender keeps it alive by a byte now and then. */
+function limitTime(incoming: Http2ServerRequest): void {
+  const cut = setTimeout(() => incoming.stream.close(constants.NGHTTP2_CANCEL), timeouts.requestTimeout)
+  incoming.once('end', () => clearTimeout(cut)).once('close', () => clearTimeout(cut))
 }
 
 /**
@@ -64,13 +97,13 @@ export async function bindAll(
   wantedPort: number,
   hosts: readonly string[],
 ): Promise<Listening> {
-  const servers: NodeServer[] = []
+  const servers: Bound[] = []
   let port = wantedPort
   for (const host of hosts) {
     const server = make()
     try {
       port = await bind(server, port, host)
-      servers.push(server)
+      servers.push({ server, sockets: trackSockets(server) })
     } catch (error) {
       if (servers.length === 0 || !isMissingAddress(error)) throw error
     }
@@ -89,6 +122,21 @@ function isMissingAddress(error: unknown): boolean {
 
 type NodeServer = Server | Http2SecureServer
 
+interface Bound {
+  readonly server: NodeServer
+  readonly sockets: ReadonlySet<Socket>
+}
+
+/** The open connections, whatever is spoken on them. */
+function trackSockets(server: NodeServer): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  return sockets
+}
+
 function bind(server: NodeServer, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
@@ -99,15 +147,22 @@ function bind(server: NodeServer, port: number, host: string): Promise<number> {
   })
 }
 
-function closeServer(server: NodeServer, limitMs: number): Promise<void> {
+/** How often connections are looked at whose last request was answered meanwhile. */
+const drainIntervalMs = 50
+
+function closeServer({ server, sockets }: Bound, limitMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const connections = server as { closeIdleConnections?: () => void; closeAllConnections?: () => void }
-    const cut = setTimeout(() => connections.closeAllConnections?.(), limitMs)
+    // The secure server has it, too; its types do not know.
+    const { closeIdleConnections } = server as Server
+    const drain = setInterval(() => closeIdleConnections.call(server), drainIntervalMs)
+    const cut = setTimeout(() => {
+      for (const socket of sockets) socket.destroy()
+    }, limitMs)
     server.close(() => {
+      clearInterval(drain)
       clearTimeout(cut)
       resolve()
     })
-    connections.closeIdleConnections?.()
   })
 }
 
@@ -122,17 +177,19 @@ function proxyList(ranges: readonly string[]): BlockList {
   return list
 }
 
-/** Who is asking: the connection's other end, or the last address that a trusted proxy saw and that is not a proxy itself. */
-function peerAddress(incoming: IncomingMessage, proxies: BlockList): string {
-  const trusted = (address: string): boolean => proxies.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+/**
+ * Who is asking: the connection's other end, or the last address that a trusted proxy saw and that is not a proxy itself. What is
+ * no address ends the search: the one that passed it on is then all that is known.
+ */
+function peerAddress(incoming: IncomingMessage, proxies: BlockList | undefined): string {
   let address = (incoming.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
-  if (address === '' || !trusted(address)) return address
-  const forwarded = String(incoming.headers['x-forwarded-for'] ?? '').split(',')
-  for (const hop of forwarded.reverse()) {
-    const next = hop.trim()
-    if (next === '') break
-    address = next
-    if (!trusted(next)) break
+  if (proxies === undefined) return address
+  const isProxy = (candidate: string): boolean => proxies.check(candidate, isIPv6(candidate) ? 'ipv6' : 'ipv4')
+  const hops = String(incoming.headers['x-forwarded-for'] ?? '').split(',')
+  while (isIP(address) !== 0 && isProxy(address)) {
+    const hop = (hops.pop() ?? '').trim().replace(/^::ffff:(?=\d+\.)/i, '')
+    if (isIP(hop) === 0) break
+    address = hop
   }
   return address
 }

@@ -58,7 +58,9 @@ async function run(options: DevOptions): Promise<void> {
   let server: AuthorizationServer | undefined
   const handle: AuthorizationServer['handle'] = (request, peer, target) =>
     server === undefined ? new Response(null, { status: 503 }) : server.handle(request, peer, target)
-  const listening = await listen({ handle }, { port, hosts: loopback })
+  const answerProgram: AuthorizationServer['answerProgram'] = (request, peer, target) =>
+    server?.answerProgram(request, peer, target)
+  const listening = await listen({ handle, answerProgram }, { port, hosts: loopback })
   let notesApi: RequestListener = (_request, response) => response.writeHead(503).end()
   const api = await bindAll(() => createServer((request, response) => notesApi(request, response)), apiPort, loopback)
   const issuer = wantedIssuer ?? `http://localhost:${listening.port}`

@@ -5,6 +5,7 @@ import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
 import { readForm } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
+import type { Answer, ProgramRequest } from '../message.ts'
 import { required } from '../parameters.ts'
 import type { RegisteredClient } from '../store/registered-client.ts'
 import type { AccessFacts } from '../store/verbs/introspection.ts'
@@ -18,7 +19,7 @@ const inactive = '{"active":false}'
  * Tells a resource server about a token for it, or a client about its own. Everything that is not active for this caller is the
  * same answer, to the byte. RFC 7662 §2
  */
-export function introspectEndpoint(context: ServerContext, request: Request): Promise<Response> {
+export function introspectEndpoint(context: ServerContext, request: ProgramRequest): Promise<Answer> {
   const event: JournalEvent = { endpoint: 'introspect' }
   return enter(
     context,

@@ -1,18 +1,36 @@
 import { authenticationMethods } from '../client-authentication/authenticate.ts'
 import type { ServerContext } from '../context.ts'
 import { grantTypes } from '../grant-types/grant-types.ts'
+import { refusalAnswer } from '../http/answer.ts'
+import { enter } from '../http/entry.ts'
 import { signingAlgorithms } from '../keys/signing-key.ts'
+import type { Answer } from '../message.ts'
 import { offlineScope } from '../store/verbs/codes.ts'
 
 /**
  * What this server offers, computed from what it has: it cannot promise anything else. The same document answers at the OpenID
  * path, where many clients look first. RFC 8414 §2, RFC 9207 §3
  */
-export async function metadataEndpoint(context: ServerContext, request: Request): Promise<Response> {
-  const { issuer, store } = context
+export function metadataEndpoint(context: ServerContext): Promise<Answer> {
+  return enter(
+    context,
+    { endpoint: 'metadata' },
+    async () => ({ status: 200, headers, body: JSON.stringify(await describe(context)) }),
+    ({ refusal, receipt }) => refusalAnswer(context.issuer, refusal, receipt),
+  )
+}
+
+const headers = {
+  'content-type': 'application/json',
+  'cache-control': 'public, max-age=300',
+  'access-control-allow-origin': '*',
+  'x-content-type-options': 'nosniff',
+}
+
+async function describe({ issuer, store }: ServerContext): Promise<object> {
   const resources = await store.listResources(undefined)
   const confidential = authenticationMethods.filter((method) => method !== 'none')
-  const document = {
+  return {
     issuer,
     authorization_endpoint: `${issuer}/authorize`,
     token_endpoint: `${issuer}/token`,
@@ -34,11 +52,4 @@ export async function metadataEndpoint(context: ServerContext, request: Request)
     protected_resources: resources.map((resource) => resource.identifier),
     prompt_values_supported: ['none', 'login', 'consent'],
   }
-  const headers = {
-    'content-type': 'application/json',
-    'cache-control': 'public, max-age=300',
-    'access-control-allow-origin': '*',
-    'x-content-type-options': 'nosniff',
-  }
-  return new Response(request.method === 'HEAD' ? null : JSON.stringify(document), { headers })
 }

@@ -5,7 +5,9 @@ import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
 import { readForm } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
+import type { Answer, ProgramRequest } from '../message.ts'
 import { required } from '../parameters.ts'
+import { addressNetwork } from '../peer-address.ts'
 import { spendAssertion } from './assertion.ts'
 
 const lookUpsPerMinute = 60
@@ -14,14 +16,14 @@ const lookUpsPerMinute = 60
  * Explains a refusal to the client that it concerns: it authenticates and posts the receipt it was given. A receipt that is
  * unknown, too old or somebody else's gets one answer, and look-ups are limited (PROTOCOL §5).
  */
-export function explainEndpoint(context: ServerContext, request: Request, peer: Peer): Promise<Response> {
+export function explainEndpoint(context: ServerContext, request: ProgramRequest, peer: Peer): Promise<Answer> {
   const event: JournalEvent = { endpoint: 'receipts' }
   return enter(
     context,
     event,
     async () => {
       const attempt = await context.store.takeAttempt([
-        { id: `receipts ${peer.address}`, count: lookUpsPerMinute, windowSeconds: 60 },
+        { id: `receipts ${addressNetwork(peer.address)}`, count: lookUpsPerMinute, windowSeconds: 60 },
       ])
       if (attempt.outcome === 'limited') {
         throw new Refusal('request.limited', { check: 'look-ups', retryAfterSeconds: attempt.retryAfterSeconds })
@@ -51,7 +53,7 @@ function explain(context: ServerContext, client: string | undefined, receipt: st
 }
 
 /** What an `error_uri` leads to: how to have the receipt explained. It says nothing of the receipt itself. */
-export function receiptPage(context: ServerContext): Response {
+export function receiptPage(context: ServerContext, request: { readonly method: string }): Response {
   const text = [
     'This is the address of a receipt: it stands for one refused request.',
     '',
@@ -64,5 +66,5 @@ export function receiptPage(context: ServerContext): Response {
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
   }
-  return new Response(text, { headers })
+  return new Response(request.method === 'HEAD' ? null : text, { headers })
 }

@@ -5,6 +5,7 @@ import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
 import { readForm } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
+import type { Answer, ProgramRequest } from '../message.ts'
 import { required } from '../parameters.ts'
 import type { RevocationOutcome } from '../store/verbs/revocation.ts'
 import { readOwnJwt } from '../tokens/own-jwt.ts'
@@ -15,7 +16,7 @@ import { spendAssertion } from './assertion.ts'
  * Takes back a token of the client that asks. Unknown, foreign and already revoked tokens are answered like revoked ones, with an
  * empty object, for one widely used client insists on JSON. RFC 7009 §2.2
  */
-export function revokeEndpoint(context: ServerContext, request: Request): Promise<Response> {
+export function revokeEndpoint(context: ServerContext, request: ProgramRequest): Promise<Answer> {
   const event: JournalEvent = { endpoint: 'revoke' }
   return enter(
     context,

@@ -1,8 +1,9 @@
 import { Refusal } from '@arctos/core'
 import type { Peer, ServerContext } from '../context.ts'
-import { preflightAnswer, refusalAnswer } from '../http/answer.ts'
+import { preflightAnswer, refusalAnswer, toResponse } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
 import { refusalPage } from '../http/page.ts'
+import type { Answer, ProgramRequest } from '../message.ts'
 import { accountEndpoint, changePasswordEndpoint, withdrawEndpoint } from './account.ts'
 import { authorizeEndpoint } from './authorize.ts'
 import { consentEndpoint } from './consent.ts'
@@ -16,18 +17,39 @@ import { signInEndpoint } from './sign-in.ts'
 import { signOutEndpoint } from './sign-out.ts'
 import { tokenEndpoint } from './token.ts'
 
-type Endpoint = (context: ServerContext, request: Request, peer: Peer) => Response | Promise<Response>
+type ProgramEndpoint = (context: ServerContext, request: ProgramRequest, peer: Peer) => Answer | Promise<Answer>
+type PageEndpoint = (context: ServerContext, request: Request, peer: Peer) => Promise<Response>
 
-interface Route {
+interface ProgramRoute {
+  readonly kind: 'program'
   readonly methods: readonly string[]
-  readonly endpoint: Endpoint
+  readonly endpoint: ProgramEndpoint
   /** Whether scripts of other origins may call it: never the pages, where cookies are (RFC 9700 §2.6). */
   readonly crossOrigin: boolean
 }
 
+interface PageRoute {
+  readonly kind: 'page'
+  readonly methods: readonly string[]
+  readonly endpoint: PageEndpoint
+}
+
+type Route = ProgramRoute | PageRoute
+
 const readable = ['GET', 'HEAD']
-const forScripts = (methods: readonly string[], endpoint: Endpoint): Route => ({ methods, endpoint, crossOrigin: true })
-const page = (methods: readonly string[], endpoint: Endpoint): Route => ({ methods, endpoint, crossOrigin: false })
+const forScripts = (methods: readonly string[], endpoint: ProgramEndpoint): Route => ({
+  kind: 'program',
+  methods,
+  endpoint,
+  crossOrigin: true,
+})
+const forOperators = (endpoint: ProgramEndpoint): Route => ({
+  kind: 'program',
+  methods: readable,
+  endpoint,
+  crossOrigin: false,
+})
+const page = (methods: readonly string[], endpoint: PageEndpoint): Route => ({ kind: 'page', methods, endpoint })
 
 /** Every address below the issuer. One endpoint, one file. */
 const routes: Readonly<Record<string, Route>> = {
@@ -43,12 +65,17 @@ const routes: Readonly<Record<string, Route>> = {
   '/account': page(['GET'], accountEndpoint),
   '/account/withdraw': page(['POST'], withdrawEndpoint),
   '/account/password': page(['POST'], changePasswordEndpoint),
-  '/live': page(readable, liveEndpoint),
-  '/ready': page(readable, readyEndpoint),
+  '/live': forOperators(liveEndpoint),
+  '/ready': forOperators(readyEndpoint),
 }
 
-/** Answers one request. `target` is the path and query as they came, unnormalised: one spelling for each route. */
-export type Router = (request: Request, peer: Peer, target: string) => Response | Promise<Response>
+/** Who answers what. `target` is the path and query as they came, unnormalised: one spelling for each route. */
+export interface Router {
+  /** Answers programs with plain data; `undefined` where the path is none of theirs. */
+  readonly answerProgram: (request: ProgramRequest, peer: Peer, target: string) => Answer | Promise<Answer> | undefined
+  /** Answers everything. */
+  readonly handle: (request: Request, peer: Peer, target: string) => Promise<Response>
+}
 
 export function createRouter(context: ServerContext): Router {
   const base = new URL(context.issuer).pathname.replace(/\/$/, '')
@@ -62,27 +89,47 @@ export function createRouter(context: ServerContext): Router {
   ])
   const receipts = `${base}/receipts/`
 
-  return (request, peer, target) => {
-    const query = target.indexOf('?')
-    const path = query < 0 ? target : target.slice(0, query)
-    const route = table.get(path)
-    if (route === undefined) {
-      if (path.startsWith(receipts) && readable.includes(request.method)) return receiptPage(context)
-      return refuse(context, new Refusal('page.not_found', { check: 'path' }))
-    }
+  const answerProgram: Router['answerProgram'] = (request, peer, target) => {
+    const route = table.get(pathOf(target))
+    if (route?.kind !== 'program') return undefined
     if (route.methods.includes(request.method)) return route.endpoint(context, request, peer)
     if (request.method === 'OPTIONS' && route.crossOrigin) return preflightAnswer(route.methods)
-    const facts = { check: 'method', expected: route.methods.join(', '), received: request.method.slice(0, 20) }
-    return refuse(context, new Refusal('request.method', facts), route)
+    return refuseProgram(context, wrongMethod(route, request))
+  }
+
+  return {
+    answerProgram,
+    async handle(request, peer, target) {
+      const answer = answerProgram(request, peer, target)
+      if (answer !== undefined) return toResponse(await answer, request)
+      const path = pathOf(target)
+      const route = table.get(path)
+      if (route?.kind !== 'page') {
+        if (path.startsWith(receipts) && readable.includes(request.method)) return receiptPage(context, request)
+        return toResponse(await refuseProgram(context, new Refusal('page.not_found', { check: 'path' })), request)
+      }
+      if (route.methods.includes(request.method)) return await route.endpoint(context, request, peer)
+      return await refusePage(context, wrongMethod(route, request))
+    },
   }
 }
 
-function refuse(context: ServerContext, refusal: Refusal, route?: Route): Promise<Response> {
-  return enter(
-    context,
-    { endpoint: 'router' },
-    () => Promise.reject(refusal),
-    (sealed) =>
-      route?.crossOrigin === false ? refusalPage(sealed) : refusalAnswer(context.issuer, refusal, sealed.receipt),
-  )
+function pathOf(target: string): string {
+  const query = target.indexOf('?')
+  return query < 0 ? target : target.slice(0, query)
+}
+
+function wrongMethod(route: Route, request: { readonly method: string }): Refusal {
+  const facts = { check: 'method', expected: route.methods.join(', '), received: request.method.slice(0, 20) }
+  return new Refusal('request.method', facts)
+}
+
+function refuseProgram(context: ServerContext, refusal: Refusal): Promise<Answer> {
+  const fail = (): Promise<Answer> => Promise.reject(refusal)
+  return enter(context, { endpoint: 'router' }, fail, ({ receipt }) => refusalAnswer(context.issuer, refusal, receipt))
+}
+
+function refusePage(context: ServerContext, refusal: Refusal): Promise<Response> {
+  const fail = (): Promise<Response> => Promise.reject(refusal)
+  return enter(context, { endpoint: 'router' }, fail, refusalPage)
 }

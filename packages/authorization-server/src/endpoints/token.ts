@@ -7,11 +7,12 @@ import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
 import { readForm } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
+import type { Answer, ProgramRequest } from '../message.ts'
 import { required } from '../parameters.ts'
 import { offlineScope } from '../store/verbs/codes.ts'
 
 /** The token endpoint: client authentication, a grant type looked up by name, one transaction, one answer. RFC 6749 §3.2 */
-export function tokenEndpoint(context: ServerContext, request: Request): Promise<Response> {
+export function tokenEndpoint(context: ServerContext, request: ProgramRequest): Promise<Answer> {
   const event: JournalEvent = { endpoint: 'token' }
   return enter(
     context,
@@ -44,7 +45,7 @@ function selectGrantType({ client }: AuthenticatedClient, name: string): GrantTy
 }
 
 /** The successful answer. RFC 6749 §5.1 */
-async function answerTokens(context: ServerContext, issued: IssuedTokens, event: JournalEvent): Promise<Response> {
+async function answerTokens(context: ServerContext, issued: IssuedTokens, event: JournalEvent): Promise<Answer> {
   const { access, scopes, refreshToken } = issued
   const token = await context.writeAccessToken(access)
   event.jti = access.jti

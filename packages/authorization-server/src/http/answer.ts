@@ -1,4 +1,5 @@
 import { formatChallenge, type Refusal, refusalRow } from '@arctos/core'
+import type { Answer } from '../message.ts'
 
 /**
  * Every answer that carries or speaks of tokens. RFC 6749 §5.1
@@ -14,12 +15,17 @@ const jsonHeaders = {
 } as const
 
 /** A JSON answer that no cache keeps. */
-export function jsonAnswer(body: string, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(body, { status, headers: { ...jsonHeaders, ...headers } })
+export function jsonAnswer(body: string, status = 200, headers?: Readonly<Record<string, string>>): Answer {
+  return { status, headers: headers === undefined ? jsonHeaders : { ...jsonHeaders, ...headers }, body }
+}
+
+/** The same answer for those who speak Fetch. To HEAD it is the same without its body. */
+export function toResponse({ status, headers, body }: Answer, request: { readonly method: string }): Response {
+  return new Response(request.method === 'HEAD' ? null : body, { status, headers })
 }
 
 /** The answer of a refusal at an OAuth endpoint: the row's status and code, its fixed sentence, the receipt. RFC 6749 §5.2 */
-export function refusalAnswer(issuer: string, refusal: Refusal, receipt: string): Response {
+export function refusalAnswer(issuer: string, refusal: Refusal, receipt: string): Answer {
   const { code, status, sentence } = refusalRow(refusal.reason)
   const headers: Record<string, string> = { 'arctos-receipt': receipt }
   // RFC 6749 §5.2: the scheme that the client tried, or could try.
@@ -31,7 +37,7 @@ export function refusalAnswer(issuer: string, refusal: Refusal, receipt: string)
 }
 
 /** What a browser asks before a script of another origin may post here. */
-export function preflightAnswer(methods: readonly string[]): Response {
+export function preflightAnswer(methods: readonly string[]): Answer {
   const headers = {
     allow: methods.join(', '),
     'access-control-allow-origin': '*',
@@ -39,5 +45,5 @@ export function preflightAnswer(methods: readonly string[]): Response {
     'access-control-allow-headers': 'authorization, content-type',
     'access-control-max-age': '600',
   }
-  return new Response(null, { status: 204, headers })
+  return { status: 204, headers, body: null }
 }

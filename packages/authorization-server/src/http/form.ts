@@ -1,4 +1,5 @@
 import { Refusal } from '@arctos/core'
+import type { ProgramRequest } from '../message.ts'
 import { type Parameters, parseParameters, tooLarge } from '../parameters.ts'
 
 const bodyByteLimit = 65_536
@@ -7,14 +8,14 @@ const bodyByteLimit = 65_536
  * Reads a form body: POST, the right content type, at most 64 KiB and 100 parameters, nothing repeated, fatal UTF-8. The query is
  * never read: what is in it has been logged on the way here (RFC 6749 §2.3.1).
  */
-export async function readForm(request: Request): Promise<Parameters> {
+export async function readForm(request: ProgramRequest): Promise<Parameters> {
   if (request.method !== 'POST')
     throw new Refusal('request.method', { check: 'method', expected: 'POST', received: request.method })
   checkContentType(request.headers)
   return parseParameters(await readBody(request))
 }
 
-function checkContentType(headers: Headers): void {
+function checkContentType(headers: ProgramRequest['headers']): void {
   const type = headers.get('content-type') ?? ''
   const [media = ''] = type.split(';', 1)
   const encoding = headers.get('content-encoding') ?? 'identity'
@@ -28,7 +29,7 @@ function checkContentType(headers: Headers): void {
   }
 }
 
-async function readBody(request: Request): Promise<string> {
+async function readBody(request: ProgramRequest): Promise<string> {
   const announced = request.headers.get('content-length')
   if (announced !== null) {
     if (Number(announced) > bodyByteLimit) throw tooLarge('body bytes', bodyByteLimit, Number(announced))

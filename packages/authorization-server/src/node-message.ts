@@ -1,0 +1,53 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Refusal } from '@arctos/core'
+import type { Answer, ProgramRequest } from './message.ts'
+
+/** Node's message as endpoints for programs read it. The server must join repeated headers, as Fetch does. */
+export function programRequestOf(incoming: IncomingMessage): ProgramRequest {
+  return {
+    method: incoming.method ?? '',
+    headers: { get: (name) => headerOf(incoming, name) },
+    body: incoming,
+    text: () => readText(incoming),
+  }
+}
+
+function headerOf(incoming: IncomingMessage, name: string): string | null {
+  const value = incoming.headers[name]
+  return typeof value === 'string' ? value : (value?.join(', ') ?? null)
+}
+
+function readText(incoming: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    incoming.on('data', (chunk: Buffer) => void chunks.push(chunk))
+    incoming.on('end', () => resolve((chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))?.toString() ?? ''))
+    incoming.on('close', () => {
+      reject(new Refusal('request.malformed', { check: 'body', expected: 'as long as announced' }))
+    })
+  })
+}
+
+/** How long somebody who sends more than was read may go on, so that the answer arrives before the connection ends. */
+const lingerMs = 500
+
+/** Writes an answer to a program. One that fails is a fault of ours. */
+export async function sendAnswer(
+  answer: Answer | Promise<Answer>,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  const { status, headers, body } = await Promise.resolve(answer).catch(() => fault)
+  if (!incoming.complete) outgoing.on('finish', () => endLater(incoming))
+  if (body === null) outgoing.writeHead(status, headers).end()
+  else outgoing.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body)
+}
+
+const fault: Answer = { status: 500, headers: { 'cache-control': 'no-store' }, body: null }
+
+function endLater(incoming: IncomingMessage): void {
+  const end = (): void => {
+    if (!incoming.complete) incoming.socket.destroy()
+  }
+  setTimeout(end, lingerMs).unref()
+}
