@@ -60,7 +60,9 @@ function commit(): string {
 
 /** The report as a page: the machine, one table, the notes. */
 export function formatReport({ title, columns, rows, notes }: Report): string {
-  const widths = columns.map((column, index) => Math.max(...[column, ...rows.map((row) => row[index] ?? '')].map(length)))
+  const widths = columns.map((column, index) =>
+    Math.max(...[column, ...rows.map((row) => row[index] ?? '')].map(length)),
+  )
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, index) => pad(cell, widths[index] ?? 0, index > 0)).join(' | ')} |`
   const rule = `|${widths.map((width, index) => `${'-'.repeat(width + 1)}${index > 0 ? ':' : '-'}`).join('|')}|`

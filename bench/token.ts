@@ -55,7 +55,10 @@ interface Result {
 }
 
 /** Runs every case on every server, round by round, so that a noisy minute hits all of them. */
-async function measureAll(load: LoadProcess, servers: Readonly<Record<Role, ServerProcess>>): Promise<readonly Result[]> {
+async function measureAll(
+  load: LoadProcess,
+  servers: Readonly<Record<Role, ServerProcess>>,
+): Promise<readonly Result[]> {
   const results = caseNames.flatMap((name) =>
     (['full', 'memory', 'peer'] as const)
       .filter((role) => role !== 'memory' || name === 'refresh')

@@ -59,7 +59,11 @@ function refreshing(target: Target, first: string, isRight: (token: string) => b
   let current = first
   return {
     next: () =>
-      formPost(target.tokenPath, setting.client, `grant_type=refresh_token&refresh_token=${encodeURIComponent(current)}`),
+      formPost(
+        target.tokenPath,
+        setting.client,
+        `grant_type=refresh_token&refresh_token=${encodeURIComponent(current)}`,
+      ),
     take(body) {
       const { access_token, refresh_token } = JSON.parse(body) as Json
       if (typeof access_token !== 'string' || typeof refresh_token !== 'string') return 'not both tokens'

@@ -1,7 +1,8 @@
 // The load as a process of its own, on a core of its own: takes jobs over its channel, one at a time.
-import { cpuSeconds } from './cpu.ts'
+
 import { type CaseName, type Chain, readKeys, startChain } from './cases.ts'
 import { type Connection, openConnection } from './connection.ts'
+import { cpuSeconds } from './cpu.ts'
 import type { Target } from './setting.ts'
 
 export interface Job {
