@@ -69,11 +69,9 @@ describe('client authentication', () => {
       const answer = await requestToken(env.ISSUER, secretPost(env.CLIENT_ID, env.CLIENT_SECRET), forItself)
       expect(answer.status, answer.text).toBe(200)
       const url = await endpointOf(env.ISSUER, 'token_endpoint')
-      expectError(
-        await postForm(url, { ...forItself, client_secret: env.CLIENT_SECRET }),
-        'invalid_client',
-        'invalid_request',
-      )
+      for (const half of [{ client_secret: env.CLIENT_SECRET }, { client_id: env.CLIENT_ID }]) {
+        expectError(await postForm(url, { ...forItself, ...half }), 'invalid_client', 'invalid_request')
+      }
     },
   )
 
@@ -223,7 +221,7 @@ describe('token endpoint', () => {
   }
 
   for (const method of ['GET', 'PUT', 'DELETE']) {
-    scenario(`gives nothing for ${method} [RFC 6749 §3.2]`, client, async (env) => {
+    scenario(`gives nothing for ${method} [RFC 9110 §15.5.6]`, client, async (env) => {
       const { headers = {} } = await confidential(env).credentials()
       const url = `${await endpointOf(env.ISSUER, 'token_endpoint')}?grant_type=client_credentials`
       expectNoToken(await send(url, { method, headers }))
@@ -231,7 +229,7 @@ describe('token endpoint', () => {
   }
 
   for (const type of ['application/json', 'text/plain', 'multipart/form-data; boundary=x']) {
-    scenario(`gives nothing for a body of type ${type} [RFC 6749 §4.4.2]`, client, async (env) => {
+    scenario(`gives nothing for a body of type ${type} [RFC 9110 §8.3]`, client, async (env) => {
       const { headers = {} } = await confidential(env).credentials()
       const body = type === 'application/json' ? JSON.stringify(forItself) : 'grant_type=client_credentials'
       const url = await endpointOf(env.ISSUER, 'token_endpoint')
@@ -409,7 +407,7 @@ describe('authorization endpoint', () => {
 })
 
 describe('authorization code', () => {
-  scenario('becomes tokens for a confidential client [RFC 6749 §4.1.3, RFC 6749 §5.1(a)(c)(d)]', web, async (env) => {
+  scenario('becomes tokens for a confidential client [RFC 6749 §5.1(a)(c)(d)]', web, async (env) => {
     const answer = await redeem(env.ISSUER, confidential(env), await obtainCode(env, env.CLIENT_ID))
     expect(tokensOf(answer).accessToken).not.toBe('')
     expectNoStore(answer)

@@ -153,7 +153,7 @@ scenario('refuses two Authorization headers [RFC 6750 §2]', caller, async (env)
   expect([400, 401], answer.text).toContain(answer.status)
 })
 
-scenario('repeats no token in what it answers [RFC 6750 §5.2]', caller, async (env) => {
+scenario('repeats no token in what it answers [RFC 6750 §5.1]', caller, async (env) => {
   const { accessToken } = await clientToken(env.ISSUER, confidential(env), { scope: env.SCOPE })
   const token = altered(accessToken)
   const answer = await call(env.API_URL, `Bearer ${token}`)

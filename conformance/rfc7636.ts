@@ -38,7 +38,7 @@ for (const [what, verifier] of [
   ['shortest', randomBytes(33).toString('base64url').slice(0, 43)],
   ['longest', `${'-._~'.repeat(20)}${randomBytes(36).toString('base64url')}`],
 ] as const) {
-  scenario(`takes the ${what} verifier there can be [RFC 7636 §4.1]`, app, async (env) => {
+  scenario(`takes the ${what} verifier there can be [RFC 7636 §4.1(b)]`, app, async (env) => {
     const key = createProofKey(verifier)
     const callback = callbackOf(
       await authorize(env, authorizationForm(env, env.PUBLIC_CLIENT_ID, key)),
@@ -75,7 +75,7 @@ refused('refuses a public client without challenge as invalid_request [RFC 7636 
 refused('refuses a method without challenge as invalid_request [RFC 7636 §4.4.1(a)]', { code_challenge: undefined })
 refused('refuses an empty challenge like none [RFC 7636 §4.4.1(a)]', { code_challenge: '' })
 refused('refuses the method plain where only S256 is offered [RFC 7636 §4.4.1(b)]', { code_challenge_method: 'plain' })
-refused('takes a missing method for plain, and refuses it [RFC 7636 §4.3, RFC 7636 §4.4.1(b)]', {
+refused('takes a missing method for plain, and refuses it [RFC 7636 §4.4.1(b)]', {
   code_challenge_method: undefined,
 })
 refused('refuses an unknown method as invalid_request [RFC 7636 §4.4.1(b)]', { code_challenge_method: 'S512' })
