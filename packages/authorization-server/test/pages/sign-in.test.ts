@@ -218,7 +218,10 @@ describe('attempts to guess a password', () => {
   it('are used up by the right password of a disabled user like by a wrong one [RFC 6749 §10.10(c)]', async () => {
     const own = await startSite()
     await own.store.changeUser({ id: own.userId, disabled: true, actor: 'test' })
-    expect(tally(await guess(openBrowser(own), 12, { password }))).toEqual({ 403: 10, 429: 2 })
+    const browser = openBrowser(own)
+    const statuses: number[] = []
+    for (let count = 0; count < 12; count++) statuses.push(...(await guess(browser, 1, { password })))
+    expect(tally(statuses)).toEqual({ 403: 10, 429: 2 })
   })
 
   it('are given back after a success [RFC 6749 §10.10(c)]', async () => {
