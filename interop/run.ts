@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
 import { join } from 'node:path'
-import { installPrograms } from './install.ts'
+import { installPeers } from '../scripts/install-peers.ts'
 import { runScenario, type Scenario, type StepResult } from './support/scenario.ts'
 import { startWorld } from './support/world.ts'
 
@@ -37,7 +37,7 @@ function printTable(results: readonly StepResult[]): void {
   }
 }
 
-installPrograms(import.meta.dirname)
+installPeers(import.meta.dirname)
 const scenarios = await loadScenarios(process.argv.slice(2))
 const world = await startWorld()
 const results: StepResult[] = []

@@ -7,7 +7,7 @@ import type { Samples } from './samples.ts'
 export type Reporting = Pick<ResourceServerOptions<Record<string, string>>, 'receipts' | 'onRefusal'>
 
 /**
- * A small service for notes, guarded as a user would guard one. `/notes` takes JWTs and checks them by itself; `/archive/notes`
+ * A small service for notes, guarded as a user would guard one. `/notes` takes JWTs and checks them by itself; `/archive`
  * takes opaque tokens and asks the issuer about each.
  */
 export function createNotesApi(issuer: string, samples: Samples, reporting: Reporting): RequestListener {
@@ -34,7 +34,7 @@ export function createNotesApi(issuer: string, samples: Samples, reporting: Repo
       notes.push(`A note of ${request.access.subject}`)
       response.end(JSON.stringify({ added: notes.length }))
     }),
-    'GET /archive/notes': protect(archiveApi, { scope: 'archive' }, (_request, response) => {
+    'GET /archive': protect(archiveApi, { scope: 'archive' }, (_request, response) => {
       response.end(JSON.stringify({ notes: ['Arctos is Greek for bear.'] }))
     }),
   }

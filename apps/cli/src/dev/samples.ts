@@ -47,7 +47,8 @@ const actor = 'arctos dev'
 
 /** Registers the samples, or brings those of an earlier run up to date. Secrets are derived from the key, never stored in clear. */
 export async function registerSamples(store: Store, key: KeyEncryptionKey, apiOrigin: string): Promise<Samples> {
-  const audience = apiOrigin
+  // Each resource is called at its own address: strict clients compare the two (RFC 9728 §3.3).
+  const audience = `${apiOrigin}/notes`
   const audience2 = `${apiOrigin}/archive`
   await registerResource(store, { ...jwtResource, identifier: audience })
   await registerResource(store, { ...opaqueResource, identifier: audience2 })
@@ -61,7 +62,7 @@ export async function registerSamples(store: Store, key: KeyEncryptionKey, apiOr
   const samples: Samples = {
     audience,
     audience2,
-    apiUrl: `${apiOrigin}/notes`,
+    apiUrl: audience,
     client: sampleClient(key, 'sample-service'),
     client2: sampleClient(key, 'sample-service-2'),
     resourceServer: sampleClient(key, 'sample-notes-api'),

@@ -2,7 +2,6 @@ import { createSecretKey, type KeyObject } from 'node:crypto'
 import {
   type Algorithm,
   deriveKey,
-  encodeBase64url,
   type JsonObject,
   parseJsonObjectText,
   type ReceiptKey,
@@ -213,9 +212,4 @@ function newestOf<Key>(keys: readonly Key[], purpose: string): Key {
   const newest = keys.at(-1)
   if (newest === undefined) throw new Error(`there is no ${purpose} key`)
   return newest
-}
-
-/** A key-encryption key as its file or environment variable holds it: 32 bytes, base64url. */
-export function formatKeyEncryptionKey(kek: KeyEncryptionKey): string {
-  return encodeBase64url(kek)
 }

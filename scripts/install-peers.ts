@@ -2,8 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Installs the programs of others, unless just these are there already. They have a lock of their own. */
-export function installPrograms(folder: string): void {
+/**
+ * Installs what a folder's own lock file names, unless just that is there already. Programs of others have locks of their own, so
+ * that nobody who only uses Arctos installs them.
+ */
+export function installPeers(folder: string): void {
   const lock = readFileSync(join(folder, 'package-lock.json'), 'utf8')
   const wanted: Record<string, { version?: string; optional?: boolean }> = JSON.parse(lock).packages
   const isInstalled = Object.entries(wanted).every(([path, { version, optional }]) => {
