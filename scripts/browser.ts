@@ -72,7 +72,10 @@ async function visit(
   return complaints.length === 0 ? undefined : complaints.join('\n')
 }
 
-/** Collects what the browser complains about: violations of the security policy, errors, scripts that there should be none of. */
+/**
+ * Collects what the browser complains about: violations of the security policy, errors, scripts that there should be
+ * none of.
+ */
 function listen(page: Page): string[] {
   const complaints: string[] = []
   page.on('console', (message) => {

@@ -47,8 +47,8 @@ const known = [
 ] as const
 
 /**
- * Where the answer goes. Throws `authorize.client_unknown` or `authorize.redirect_uri_invalid`, and then the user is told and
- * sent nowhere. RFC 6749 §3.1.2.4, RFC 6749 §4.1.2.1
+ * Where the answer goes. Throws `authorize.client_unknown` or `authorize.redirect_uri_invalid`, and then the user is
+ * told and sent nowhere. RFC 6749 §3.1.2.4, RFC 6749 §4.1.2.1
  *
  * @param client the one that `client_id` names, if there is one and it is enabled
  */
@@ -82,7 +82,10 @@ function findRedirectUri(registered: readonly string[], requested: string | unde
   })
 }
 
-/** Everything about the request that the client alone decides. Throws a refusal that goes back to the client. RFC 6749 §4.1.1 */
+/**
+ * Everything about the request that the client alone decides. Throws a refusal that goes back to the client.
+ * RFC 6749 §4.1.1
+ */
 export function readAuthorizationRequest(
   client: RegisteredClient,
   parameters: RequestParameters,

@@ -32,8 +32,8 @@ export async function hashPassword(
 }
 
 /**
- * Whether a password has this hash. Without a hash (no such user) it does the same work and says no, so that the time of an
- * answer does not tell who has an account.
+ * Whether a password has this hash. Without a hash (no such user) it does the same work and says no, so that the time
+ * of an answer does not tell who has an account.
  */
 export async function verifyPassword(password: string, phc: string | undefined): Promise<boolean> {
   const expected = phc === undefined ? nobody : parsePhc(phc)
@@ -94,7 +94,9 @@ const waitingLimit = 100
 const waiting: (() => void)[] = []
 let running = 0
 
-/** Runs few at a time and lets some wait; more are turned away, or a flood of guesses would take all memory and threads. */
+/**
+ * Runs few at a time and lets some wait; more are turned away, or a flood of guesses would take all memory and threads.
+ */
 async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
   if (running >= atOnce) {
     if (waiting.length >= waitingLimit)

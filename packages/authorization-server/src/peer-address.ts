@@ -1,8 +1,8 @@
 import { isIPv6 } from 'node:net'
 
 /**
- * Whom attempts from an address are counted for: an IPv4 address, or the /64 of an IPv6 address, within which one machine may take
- * as many addresses as it likes.
+ * Whom attempts from an address are counted for: an IPv4 address, or the /64 of an IPv6 address, within which one
+ * machine may take as many addresses as it likes.
  */
 export function addressNetwork(address: string): string {
   const [plain = ''] = address.split('%')

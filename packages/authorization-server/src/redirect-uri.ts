@@ -7,9 +7,9 @@ const privateUse = /^[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:\//
 const loopbackHosts = ['127.0.0.1', '[::1]', 'localhost']
 
 /**
- * Whether a URI can be registered to send users back to: absolute, without fragment and user information (RFC 6749 §3.1.2);
- * https, or http on loopback (RFC 8252 §7.3), or a private-use scheme that begins with a reversed domain (RFC 8252 §7.1), which
- * leaves out `javascript:` and its like.
+ * Whether a URI can be registered to send users back to: absolute, without fragment and user information
+ * (RFC 6749 §3.1.2); https, or http on loopback (RFC 8252 §7.3), or a private-use scheme that begins with a reversed
+ * domain (RFC 8252 §7.1), which leaves out `javascript:` and its like.
  */
 export function isRedirectUri(uri: string): boolean {
   if (uri.length > lengthLimit || !characters.test(uri)) return false
@@ -19,9 +19,9 @@ export function isRedirectUri(uri: string): boolean {
 }
 
 /**
- * Whether the URI that a request names is registered: the same bytes (RFC 6749 §3.1.2.3, RFC 9700 §2.1). Only a loopback address
- * may have another port, for a program cannot choose the one it gets (RFC 8252 §7.3); `localhost` too, as MCP clients register
- * it. No parser decides here: two parsers that disagree are how codes go astray.
+ * Whether the URI that a request names is registered: the same bytes (RFC 6749 §3.1.2.3, RFC 9700 §2.1). Only a
+ * loopback address may have another port, for a program cannot choose the one it gets (RFC 8252 §7.3); `localhost` too,
+ * as MCP clients register it. No parser decides here: two parsers that disagree are how codes go astray.
  */
 export function isRegistered(registered: readonly string[], requested: string): boolean {
   if (registered.includes(requested)) return true
@@ -44,8 +44,8 @@ export function redirectHost(uri: string): string {
 }
 
 /**
- * What a content security policy has to list so that a form may end at this URI. Chromium also checks where the answer to a form
- * redirects to. An IPv6 address cannot be written there, so its whole scheme is.
+ * What a content security policy has to list so that a form may end at this URI. Chromium also checks where the answer
+ * to a form redirects to. An IPv6 address cannot be written there, so its whole scheme is.
  */
 export function formActionSource(uri: string): string {
   if (!/^https?:/.test(uri)) return uri.slice(0, uri.indexOf(':') + 1)

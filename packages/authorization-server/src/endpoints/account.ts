@@ -69,8 +69,8 @@ export function withdrawEndpoint(context: ServerContext, request: Request): Prom
 }
 
 /**
- * Changes the password. The current one is asked for, and counted like a sign-in: the browser may be somebody else's by now. All
- * other sessions and all grants end with the old password; this browser goes on under a new session.
+ * Changes the password. The current one is asked for, and counted like a sign-in: the browser may be somebody else's by
+ * now. All other sessions and all grants end with the old password; this browser goes on under a new session.
  */
 export function changePasswordEndpoint(context: ServerContext, request: Request, peer: Peer): Promise<Response> {
   const event: JournalEvent = { endpoint: 'account/password' }

@@ -71,8 +71,8 @@ export async function giveCode(
 }
 
 /**
- * The answer of a refusal: back to the client, if it is known where that is; else, and for a form that was forged, a page and
- * nothing more. RFC 6749 §4.1.2.1
+ * The answer of a refusal: back to the client, if it is known where that is; else, and for a form that was forged, a
+ * page and nothing more. RFC 6749 §4.1.2.1
  */
 export function refuseAuthorization(
   context: ServerContext,

@@ -26,8 +26,8 @@ const consentFormSeconds = 600
 const freshSignInSeconds = 600
 
 /**
- * The authorization endpoint: is it a request of a known client, who is the user, does the user agree? Answers with a page, or by
- * sending the browser back to the client. RFC 6749 §3.1, RFC 6749 §4.1.1
+ * The authorization endpoint: is it a request of a known client, who is the user, does the user agree? Answers with a
+ * page, or by sending the browser back to the client. RFC 6749 §3.1, RFC 6749 §4.1.1
  */
 export function authorizeEndpoint(context: ServerContext, request: Request): Promise<Response> {
   const event: JournalEvent = { endpoint: 'authorize' }
@@ -87,7 +87,8 @@ async function readParameters(request: Request): Promise<ReadParameters> {
   try {
     return { parameters: parseParameters(query) }
   } catch (error) {
-    // A repeated or malformed parameter is the client's to hear of, if those that say who it is are sound (RFC 6749 §4.1.2.1).
+    // A repeated or malformed parameter is the client's to hear of, if those that say who it is are sound
+    // (RFC 6749 §4.1.2.1).
     if (!(error instanceof Refusal)) throw error
     const pairs = query.split('&')
     const identity = pairs.filter((pair) => /^(client_id|redirect_uri)=/.test(pair))
@@ -109,8 +110,8 @@ function parseAny(candidates: readonly (readonly string[])[], problem: Refusal):
 }
 
 /**
- * `prompt=login` and `max_age` ask for a sign-in that is newer than the request (OpenID Connect Core §3.1.2.1). The sign-in page
- * sends the browser back with the proof that it was.
+ * `prompt=login` and `max_age` ask for a sign-in that is newer than the request (OpenID Connect Core §3.1.2.1). The
+ * sign-in page sends the browser back with the proof that it was.
  */
 function mustSignIn(
   context: ServerContext,
@@ -132,8 +133,8 @@ function signInFirst(context: ServerContext, browser: Browser, authorization: Au
 }
 
 /**
- * Whether the user has to be asked. A public client always asks: anyone can claim to be it (RFC 8252 §8.6, RFC 6749 §10.2). A
- * confidential one does not ask twice for the same.
+ * Whether the user has to be asked. A public client always asks: anyone can claim to be it (RFC 8252 §8.6,
+ * RFC 6749 §10.2). A confidential one does not ask twice for the same.
  */
 async function mustAsk(
   context: ServerContext,

@@ -46,8 +46,8 @@ export interface OpenedSession {
 }
 
 /**
- * Opens a session under a new id, and ends the one that this browser had: an id that somebody planted before is never signed in
- * (session fixation). Returns `undefined` when the user was disabled or got another password meanwhile.
+ * Opens a session under a new id, and ends the one that this browser had: an id that somebody planted before is never
+ * signed in (session fixation). Returns `undefined` when the user was disabled or got another password meanwhile.
  */
 export async function openBrowserSession(
   context: ServerContext,
@@ -81,7 +81,10 @@ export function makeForm(
   return sealForm(context.keys.formKey(), browser.id, purpose, content)
 }
 
-/** What a form brought back, once it is clear that it is ours, from this browser, and not sent by another site. RFC 6749 §10.12 */
+/**
+ * What a form brought back, once it is clear that it is ours, from this browser, and not sent by another site.
+ * RFC 6749 §10.12
+ */
 export function readOwnForm(
   context: ServerContext,
   request: Request,

@@ -71,8 +71,9 @@ export function showSignIn(
 }
 
 /**
- * The user with this name and password. Attempts are counted before anything is looked up, for names that nobody has as well;
- * unknown, disabled and wrong are one answer after the same work. Throws `page.sign_in_failed` or `request.limited`.
+ * The user with this name and password. Attempts are counted before anything is looked up, for names that nobody has as
+ * well; unknown, disabled and wrong are one answer after the same work. Throws `page.sign_in_failed` or
+ * `request.limited`.
  */
 export async function authenticateUser(
   context: ServerContext,

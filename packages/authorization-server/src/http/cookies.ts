@@ -5,8 +5,8 @@ const pairLimit = 200
 export type CookieName = 'arctos_session' | 'arctos_browser'
 
 /**
- * The value of one cookie of ours, or `undefined`. A name that occurs twice counts as absent: the second one may have been planted
- * from a neighbouring host, and nobody can tell which is ours (RFC 6265 §8.6).
+ * The value of one cookie of ours, or `undefined`. A name that occurs twice counts as absent: the second one may have
+ * been planted from a neighbouring host, and nobody can tell which is ours (RFC 6265 §8.6).
  */
 export function readCookie(headers: Headers, name: CookieName, secure: boolean): string | undefined {
   const header = headers.get('cookie') ?? ''
@@ -20,8 +20,8 @@ export function readCookie(headers: Headers, name: CookieName, secure: boolean):
 }
 
 /**
- * A `Set-Cookie` value for the life of the browser; the server's own record decides how long it counts. Off loopback `__Host-`
- * ties it to this very host over TLS; on http loopback browsers and tools would drop such a cookie.
+ * A `Set-Cookie` value for the life of the browser; the server's own record decides how long it counts. Off loopback
+ * `__Host-` ties it to this very host over TLS; on http loopback browsers and tools would drop such a cookie.
  */
 export function formatCookie(name: CookieName, value: string, secure: boolean): string {
   const attributes = 'Path=/; HttpOnly; SameSite=Lax'

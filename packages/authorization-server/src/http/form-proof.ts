@@ -28,8 +28,9 @@ export interface FormContent {
 const lengthLimit = 40_000
 
 /**
- * Proves that a form comes from our own page in one browser, and holds what it is about (RFC 9700 §4.7.1, RFC 6749 §10.12). No
- * other site can read it, another browser's cookie does not fit it, and what is in it cannot be altered.
+ * Proves that a form comes from our own page in one browser, and holds what it is about (RFC 9700 §4.7.1,
+ * RFC 6749 §10.12). No other site can read it, another browser's cookie does not fit it, and what is in it cannot be
+ * altered.
  *
  * @param browser value of the browser's own cookie
  */
@@ -80,8 +81,9 @@ function tagOf(key: KeyObject, browser: string, purpose: FormPurpose, payload: s
 }
 
 /**
- * Refuses a form that another site sent. Our pages send no referrer, and then browsers say `Origin: null`; so that is no sign of
- * another site, and `Sec-Fetch-Site` decides. What has neither is no browser, or one so old that the cookie has to do.
+ * Refuses a form that another site sent. Our pages send no referrer, and then browsers say `Origin: null`; so that is
+ * no sign of another site, and `Sec-Fetch-Site` decides. What has neither is no browser, or one so old that the cookie
+ * has to do.
  *
  * @param issuer whose origin our own pages may have
  */

@@ -11,7 +11,10 @@ export interface PageOptions {
   readonly sealed?: SealedRefusal | undefined
 }
 
-/** An HTML page: no script, no framing, nothing from elsewhere, no trace in a cache or a referrer. RFC 9700 §4.16, RFC 6749 §10.13 */
+/**
+ * An HTML page: no script, no framing, nothing from elsewhere, no trace in a cache or a referrer. RFC 9700 §4.16,
+ * RFC 6749 §10.13
+ */
 export function pageAnswer(page: string, options: PageOptions = {}): Response {
   const { cookies = [], leadsTo, sealed } = options
   const answer = new Response(page, {
@@ -32,8 +35,8 @@ export function pageAnswer(page: string, options: PageOptions = {}): Response {
 }
 
 /**
- * Chromium holds `form-action` against every redirect that follows a form, those of the client's own callback too: a page that
- * leads to a client has to allow https, or the user would be stuck on it without a word.
+ * Chromium holds `form-action` against every redirect that follows a form, those of the client's own callback too: a
+ * page that leads to a client has to allow https, or the user would be stuck on it without a word.
  */
 function policy(leadsTo: string | undefined): string {
   const formAction = leadsTo === undefined ? "'self'" : `'self' ${leadsTo} https:`

@@ -9,7 +9,10 @@ import {
 } from '@arctos/authorization-server'
 import { codeChallengeOf, sha256Base64url } from '@arctos/core'
 
-/** A running server with a user, three clients and two resources, on a database in memory. Time stands still until it is moved. */
+/**
+ * A running server with a user, three clients and two resources, on a database in memory. Time stands still until it is
+ * moved.
+ */
 export interface Site {
   readonly issuer: string
   readonly server: AuthorizationServer
