@@ -19,6 +19,8 @@ function headerOf(incoming: IncomingMessage, name: string): string | null {
 
 function readText(incoming: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
+    // Gone already: nothing would tell us any more.
+    if (incoming.destroyed && !incoming.readableEnded) reject(new Error('the connection is closed'))
     const chunks: Buffer[] = []
     incoming.on('data', (chunk: Buffer) => void chunks.push(chunk))
     incoming.on('end', () => resolve((chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))?.toString() ?? ''))

@@ -30,6 +30,16 @@ function checkContentType(headers: ProgramRequest['headers']): void {
 }
 
 async function readBody(request: ProgramRequest): Promise<string> {
+  try {
+    return await readBounded(request)
+  } catch (error) {
+    if (error instanceof Refusal) throw error
+    // Whatever else ends the reading of a body, it was the sender who went away.
+    throw new Refusal('request.malformed', { check: 'body', expected: 'as long as announced' })
+  }
+}
+
+async function readBounded(request: ProgramRequest): Promise<string> {
   const announced = request.headers.get('content-length')
   if (announced !== null) {
     if (Number(announced) > bodyByteLimit) throw tooLarge('body bytes', bodyByteLimit, Number(announced))

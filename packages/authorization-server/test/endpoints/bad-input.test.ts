@@ -180,7 +180,14 @@ describe.each(endpoints)('%s', (path) => {
   })
 
   it('never shows in an answer what it was sent', async () => {
-    const marks = ['<script>sentinel</script>', 'sentinel\r\nset-cookie: a=b', '{{sentinel}}', 'sentinel\u2028', '"sentinel', '\\sentinel']
+    const marks = [
+      '<script>sentinel</script>',
+      'sentinel\r\nset-cookie: a=b',
+      '{{sentinel}}',
+      'sentinel\u2028',
+      '"sentinel',
+      '\\sentinel',
+    ]
     const names = ['grant_type', 'scope', 'resource', 'client_id', 'redirect_uri', 'code', 'refresh_token', 'token']
     for (const mark of marks) {
       for (const name of [...names, 'receipt', 'token_type_hint', encodeURIComponent(mark)]) {
