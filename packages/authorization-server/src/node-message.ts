@@ -7,7 +7,10 @@ export function programRequestOf(incoming: IncomingMessage): ProgramRequest {
   return {
     method: incoming.method ?? '',
     headers: { get: (name) => headerOf(incoming, name) },
-    body: incoming,
+    // Who stops reading early still has to answer: the connection must not go with the iterator.
+    get body() {
+      return incoming.iterator({ destroyOnReturn: false })
+    },
     text: () => readText(incoming),
   }
 }
@@ -48,8 +51,10 @@ export async function sendAnswer(
 const fault: Answer = { status: 500, headers: { 'cache-control': 'no-store' }, body: null }
 
 function endLater(incoming: IncomingMessage): void {
+  const { socket } = incoming
+  incoming.resume()
   const end = (): void => {
-    if (!incoming.complete) incoming.socket.destroy()
+    if (!incoming.complete) socket.destroy()
   }
   setTimeout(end, lingerMs).unref()
 }

@@ -1,6 +1,6 @@
 import { request as makeRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { type Listening, listen } from '@arctos/authorization-server'
+import { type Listening, type ListenOptions, listen } from '@arctos/authorization-server'
 import type { Installation, Reply } from './installation.ts'
 
 /** An installation on a real socket. */
@@ -11,8 +11,8 @@ export interface Served {
   readonly send: Installation['send']
 }
 
-export async function serve(site: Installation): Promise<Served> {
-  const listening = await listen(site.server, { port: 0, hosts: ['127.0.0.1'] })
+export async function serve(site: Installation, options: Partial<ListenOptions> = {}): Promise<Served> {
+  const listening = await listen(site.server, { port: 0, hosts: ['127.0.0.1'], ...options })
   return { port: listening.port, listening, send: (path, init) => sendBySocket(site, listening.port, path, init) }
 }
 
