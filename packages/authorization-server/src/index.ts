@@ -11,7 +11,7 @@ export { type KeyEncryptionKey, WrongKeyEncryptionKey } from './keys/key-encrypt
 export { openKeyRing } from './keys/key-ring.ts'
 export { type SigningAlgorithm, signingAlgorithms } from './keys/signing-key.ts'
 export { bindAll, type Listening, type ListenOptions, listen } from './listen.ts'
-export { hashPassword } from './passwords.ts'
+export { hashPassword, passwordProblem } from './passwords.ts'
 export { StoreUnavailable } from './store/engine.ts'
 export { openStore, type StoreOptions } from './store/open-store.ts'
 export {

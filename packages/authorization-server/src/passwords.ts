@@ -49,10 +49,10 @@ const nobody: PhcHash = { ...cost, salt: Buffer.alloc(saltBytes), hash: Buffer.a
 export function passwordProblem(password: string, username: string): string | undefined {
   const text = normalise(password)
   const length = [...text].length
-  if (length < shortest) return `The new password must have at least ${shortest} characters.`
-  if (Buffer.byteLength(text) > byteLimit) return `The new password must have at most ${byteLimit} bytes.`
-  if (new Set(text).size < 4) return 'The new password must have at least four different characters.'
-  if (text.toLowerCase() === normalise(username).toLowerCase()) return 'The new password must not be the user name.'
+  if (length < shortest) return `The password must have at least ${shortest} characters.`
+  if (Buffer.byteLength(text) > byteLimit) return `The password must have at most ${byteLimit} bytes.`
+  if (new Set(text).size < 4) return 'The password must have at least four different characters.'
+  if (text.toLowerCase() === normalise(username).toLowerCase()) return 'The password must not be the user name.'
   return undefined
 }
 

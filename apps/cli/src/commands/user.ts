@@ -1,4 +1,4 @@
-import { hashPassword, type Store } from '@arctos/authorization-server'
+import { hashPassword, passwordProblem, type Store } from '@arctos/authorization-server'
 import type { Command } from 'commander'
 import { operator, type RawOptions, withStore } from '../open.ts'
 import { CommandError, readSecret, report, table } from '../terminal.ts'
@@ -11,7 +11,7 @@ export function registerUser(program: Command): void {
     .argument('<username>')
     .argument('[password]', '@FILE')
     .action(async (username: string, password: string | undefined, options: RawOptions) => {
-      const passwordHash = await hashPassword((await readSecret('password', password)).reveal())
+      const passwordHash = await newPasswordHash(username, password)
       const created = await withStore(options, (store) => store.createUser({ username, passwordHash, actor: operator }))
       if (created.outcome === 'name_taken') throw new CommandError(`there is a user ${username} already`)
       report(Boolean(options['json']), { id: created.id, username }, [`created ${username} (${created.id})`])
@@ -49,12 +49,20 @@ export function registerUser(program: Command): void {
     .argument('<username>')
     .argument('[password]', '@FILE')
     .action(async (username: string, password: string | undefined, options: RawOptions) => {
-      const passwordHash = await hashPassword((await readSecret('password', password)).reveal())
+      const passwordHash = await newPasswordHash(username, password)
       await withStore(options, async (store) => {
         await store.changeUser({ id: await idOf(store, username), passwordHash, actor: operator })
       })
       report(Boolean(options['json']), { username }, [`changed the password of ${username}`])
     })
+}
+
+/** The rule for passwords is one, whoever sets them. */
+async function newPasswordHash(username: string, argument: string | undefined): Promise<string> {
+  const password = (await readSecret('password', argument)).reveal()
+  const problem = passwordProblem(password, username)
+  if (problem !== undefined) throw new CommandError(problem)
+  return await hashPassword(password)
 }
 
 async function idOf(store: Store, username: string): Promise<string> {

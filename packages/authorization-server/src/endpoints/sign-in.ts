@@ -8,7 +8,7 @@ import type { JournalEvent } from '../journal.ts'
 import { signInPage } from '../pages/sign-in-page.ts'
 import { verifyPassword } from '../passwords.ts'
 import { addressNetwork } from '../peer-address.ts'
-import type { User } from '../store/verbs/users.ts'
+import { canonicalUsername, type User } from '../store/verbs/users.ts'
 import { type Browser, basePath, makeForm, openBrowserSession, readBrowser, readOwnForm } from './browser.ts'
 
 const formSeconds = 3_600
@@ -82,8 +82,7 @@ export async function authenticateUser(
   password: string,
   event: JournalEvent,
 ): Promise<User> {
-  // Compatible characters are one: a name that looks the same is the same (NFKC).
-  const name = username.normalize('NFKC')
+  const name = canonicalUsername(username)
   const account = `sign-in account ${sha256Base64url(name)}`
   const address = `sign-in address ${addressNetwork(peer.address)}`
   const attempt = await context.store.takeAttempt([

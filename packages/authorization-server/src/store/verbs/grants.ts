@@ -1,5 +1,5 @@
 import { record, recordEach } from '../audit-record.ts'
-import { clientOfRow } from '../registered-client.ts'
+import { clientOfRow, isPublicClient } from '../registered-client.ts'
 import {
   defineVerb,
   first,
@@ -119,7 +119,7 @@ export function* endGrantsOf(
   return rows.length
 }
 
-/** An application that a user gave access to. */
+/** An application that a user gave access to, or that gets it again without asking. */
 export interface Application {
   readonly clientId: string
   readonly clientName: string
@@ -127,26 +127,37 @@ export interface Application {
   readonly since: number
 }
 
+const clientOf = 'c.id, c.version, c.settings, c.secret_hash, c.not_before, c.disabled_at, c.created_at'
+
+/** Live grants, and consents that are remembered beyond them: both are access, and both can be withdrawn. */
 export const listApplications = defineVerb({
   kind: 'read',
   *run(moment, userId: string): Verb<readonly Application[]> {
-    const { rows } = yield* run(
-      `SELECT c.id, c.version, c.settings, c.secret_hash, c.not_before, c.disabled_at, c.created_at, g.scope, g.issued_at
+    const { rows: grants } = yield* run(
+      `SELECT ${clientOf}, g.scope, g.issued_at AS since
        FROM grants g JOIN clients c ON c.id = g.client_id JOIN users u ON u.id = g.user_id JOIN issuer_state i ON i.id = 1
        WHERE g.user_id = $1 AND g.ended_at IS NULL AND g.absolute_expires_at > $2
          AND (g.generation IS NULL OR g.idle_expires_at > $2)
          AND g.issued_at >= c.not_before AND g.issued_at >= u.not_before AND g.issued_at >= i.not_before
-       ORDER BY c.id, g.issued_at LIMIT 1000`,
+       ORDER BY g.issued_at LIMIT 1000`,
       userId,
       moment.now,
     )
-    return [...Map.groupBy(rows, (row) => text(row, 'id'))].map(([clientId, grants]) => {
-      const [oldest = {}] = grants
+    const { rows: consents } = yield* run(
+      `SELECT ${clientOf}, k.scope, k.given_at AS since FROM consents k JOIN clients c ON c.id = k.client_id
+       WHERE k.user_id = $1 AND c.disabled_at IS NULL ORDER BY k.given_at LIMIT 1000`,
+      userId,
+    )
+    // A public client is asked for again each time, so what it was once allowed is no access.
+    const lasting = consents.filter((row) => !isPublicClient(clientOfRow(row)))
+    const byClient = Map.groupBy([...grants, ...lasting], (row) => text(row, 'id'))
+    return [...byClient.keys()].sort().map((clientId) => {
+      const rows = byClient.get(clientId) ?? []
       return {
         clientId,
-        clientName: clientOfRow(oldest).settings.name,
-        scopes: [...new Set(grants.flatMap((grant) => words(text(grant, 'scope'))))],
-        since: integer(oldest, 'issued_at'),
+        clientName: rows.map((row) => clientOfRow(row).settings.name)[0] ?? clientId,
+        scopes: [...new Set(rows.flatMap((row) => words(text(row, 'scope'))))],
+        since: Math.min(...rows.map((row) => integer(row, 'since'))),
       }
     })
   },

@@ -28,10 +28,15 @@ function userOfRow(row: Row): User {
   }
 }
 
+/** The one spelling of a user name: what looks the same is the same account (NFKC, RFC 8265 §3). */
+export function canonicalUsername(username: string): string {
+  return username.normalize('NFKC').trim()
+}
+
 export const readUserByName = defineVerb({
   kind: 'read',
   *run(_moment, username: string) {
-    const row = yield* first(`SELECT ${userColumns} FROM users WHERE username = $1`, username)
+    const row = yield* first(`SELECT ${userColumns} FROM users WHERE username = $1`, canonicalUsername(username))
     return row && userOfRow(row)
   },
 })
@@ -58,13 +63,14 @@ export const createUser = defineVerb({
       actor,
     }: { readonly username: string; readonly passwordHash: string; readonly actor: string },
   ): Verb<CreateUserOutcome> {
-    const taken = yield* first('SELECT 1 AS taken FROM users WHERE username = $1', username)
+    const name = canonicalUsername(username)
+    const taken = yield* first('SELECT 1 AS taken FROM users WHERE username = $1', name)
     if (taken !== undefined) return { outcome: 'name_taken' }
     const id = `user_${newId(transaction)}`
     yield* run(
       'INSERT INTO users (id, username, password_hash, not_before, created_at) VALUES ($1, $2, $3, 0, $4)',
       id,
-      username,
+      name,
       passwordHash,
       transaction.now,
     )
