@@ -59,10 +59,17 @@ export async function openTestStore(engine: EngineName, options: TestStoreOption
   const clock = createTestClock()
   const database = engine === 'sqlite' ? await createSqlite() : await createPostgres()
   const others: Store[] = []
+  const closed = new Set<Store>()
   const open = async (now: (() => number) | undefined) => {
     const store = await openStore({ database: database.address, now, connections: options.connections ?? 8 })
-    others.push(store)
-    return store
+    const close = async () => {
+      if (closed.has(opened)) return
+      closed.add(opened)
+      await store.close()
+    }
+    const opened = { ...store, close }
+    others.push(opened)
+    return opened
   }
   const store = await open('now' in options ? options.now : clock.now)
   if (options.migrated !== false) await store.migrate()
@@ -94,7 +101,10 @@ async function createSqlite(): Promise<TestDatabase> {
     address,
     async query(text, ...values) {
       beside ??= new DatabaseSync(address, { timeout: 2_000 })
-      return beside.prepare(text.replaceAll('$', '?')).all(...values) as unknown as TestRow[]
+      const rows = beside.prepare(text.replaceAll('$', '?')).all(...values) as unknown as TestRow[]
+      // Reads of one turn share a snapshot, so the store sees in the next one what was changed beside it.
+      await new Promise((resolve) => setImmediate(resolve))
+      return rows
     },
     async remove() {
       beside?.close()

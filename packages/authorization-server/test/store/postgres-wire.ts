@@ -11,10 +11,12 @@ export interface Wire {
   readonly loseAnswerToCommit: () => void
   /** The next COMMIT is lost with the connection. */
   readonly loseCommit: () => void
+  /** From the next COMMIT on nothing comes through. */
+  readonly freezeAtCommit: () => void
   readonly close: () => Promise<void>
 }
 
-type Mode = 'open' | 'frozen' | 'lose answer' | 'lose commit'
+type Mode = 'open' | 'frozen' | 'lose answer' | 'lose commit' | 'freeze at commit'
 
 export async function openWire(database: string): Promise<Wire> {
   const target = new URL(database)
@@ -33,8 +35,9 @@ export async function openWire(database: string): Promise<Wire> {
       socket.on('error', cut).on('close', cut)
     }
     near.on('data', (data) => {
-      if (mode === 'frozen') return
       const commits = data.includes('COMMIT')
+      if (commits && mode === 'freeze at commit') mode = 'frozen'
+      if (mode === 'frozen') return
       if (commits && mode === 'lose commit') {
         mode = 'open'
         cut()
@@ -65,6 +68,7 @@ export async function openWire(database: string): Promise<Wire> {
     thaw: setMode('open'),
     loseAnswerToCommit: setMode('lose answer'),
     loseCommit: setMode('lose commit'),
+    freezeAtCommit: setMode('freeze at commit'),
     async close() {
       for (const socket of sockets) socket.destroy()
       await new Promise((closed) => server.close(closed))

@@ -21,16 +21,20 @@ describe.each(engines)('races on %s', (engine) => {
   describe.each(['one store', 'two stores'] as const)('in %s', (where) => {
     const storeOf = (index: number) => (where === 'two stores' && index % 2 === 1 ? second : test.store)
 
-    it('gives fifty refreshes of one token one and the same successor [PROTOCOL §2 A14 A15, RFC 9700 §4.14.2]', async () => {
-      const family = await newFamily()
-      const asks = Array.from({ length: 50 }, (_, index) =>
-        storeOf(index).rotateRefresh(rotationOf(family, family.presented)),
-      )
-      const answers = (await Promise.all(asks)).map(successOf)
-      expect(new Set(answers.map(({ successor }) => successor.secret.toString('hex'))).size).toBe(1)
-      expect(answers.filter(({ outcome }) => outcome === 'rotated')).toHaveLength(1)
-      expect(await grantRow(test, family.grantId)).toMatchObject({ generation: 1, ended_at: null })
-    })
+    it.each(['jwtKey', 'opaqueKey'] as const)(
+      'gives fifty refreshes of one token one and the same successor: %s [PROTOCOL §2 A14 A15, RFC 9700 §4.14.2]',
+      async (key) => {
+        const principals = await register(test)
+        const family = await startFamily(test, principals, { resourceKeys: [principals[key]] })
+        const asks = Array.from({ length: 50 }, (_, index) =>
+          storeOf(index).rotateRefresh(rotationOf(family, family.presented)),
+        )
+        const answers = (await Promise.all(asks)).map(successOf)
+        expect(new Set(answers.map(({ successor }) => successor.secret.toString('hex'))).size).toBe(1)
+        expect(answers.filter(({ outcome }) => outcome === 'rotated')).toHaveLength(1)
+        expect(await grantRow(test, family.grantId)).toMatchObject({ generation: 1, ended_at: null })
+      },
+    )
 
     it('lets fifty redemptions of one code succeed once [RFC 6749 §4.1.2(a), PROTOCOL §3]', async () => {
       const exchange = await issueCode(test, await register(test))
