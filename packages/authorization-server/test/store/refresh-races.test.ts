@@ -79,7 +79,7 @@ describe.each(engines)('races on %s', (engine) => {
     it.each(revocations)(
       'leaves nothing alive of a refresh beside %s [PROTOCOL §1, PROTOCOL §2 A7]',
       async (_what, revoke) => {
-        for (let round = 0; round < 10; round++) {
+        for (let round = 0; round < 7; round++) {
           const family = await newFamily()
           const refreshing = Promise.all(
             [0, 1, 2, 3].map((index) => storeOf(index).rotateRefresh(rotationOf(family, family.presented))),
@@ -94,7 +94,7 @@ describe.each(engines)('races on %s', (engine) => {
     )
 
     it('leaves nothing alive of client credentials beside a cut-off of the client [PROTOCOL §1]', async () => {
-      for (let round = 0; round < 20; round++) {
+      for (let round = 0; round < 12; round++) {
         const { clientId, jwtKey } = await register(test)
         const order = { clientId, scopes: ['read'], resourceKeys: [jwtKey], assertion: undefined }
         const issuing = Promise.all([0, 1, 2, 3].map((index) => storeOf(index).issueForClient(order)))
@@ -107,7 +107,7 @@ describe.each(engines)('races on %s', (engine) => {
     })
 
     it('leaves nothing alive of a redemption beside a withdrawal [PROTOCOL §1]', async () => {
-      for (let round = 0; round < 20; round++) {
+      for (let round = 0; round < 12; round++) {
         const principals = await register(test)
         const exchange = await issueCode(test, principals)
         const [redeemed] = await Promise.all([
