@@ -16,10 +16,23 @@ export interface ChangeQueueOptions {
   readonly parallel: number
 }
 
+/** Company is waited for this long at the most, which is about what a commit takes. */
+const gatherMs = 1
+
 /** Takes changes in the order of their arrival and hands them on in batches (PROTOCOL §4). */
 export function createChangeQueue({ run, limit, parallel }: ChangeQueueOptions): (change: Change) => Promise<unknown> {
   let underWay = 0
   let next: (() => void) | undefined
+  let waiting = 0
+  let lastSize = 1
+
+  // Those whom the last batch answered come back within moments of each other: as long as each turn brings more of them, they
+  // go together. A change that comes alone to a quiet server finds that the last batch was one of one, and goes at once.
+  const gather = (flush: () => void, seen: number, since: number): void => {
+    const isComing = waiting > seen && waiting < lastSize && performance.now() - since < gatherMs
+    if (isComing) setImmediate(gather, flush, waiting, since)
+    else begin(flush)
+  }
 
   const begin = (flush: () => void): void => {
     if (underWay < parallel) flush()
@@ -34,10 +47,12 @@ export function createChangeQueue({ run, limit, parallel }: ChangeQueueOptions):
   }
 
   const batch = createTurnBatch<Arrival, unknown>({
-    schedule: (flush) => void setImmediate(begin, flush),
+    schedule: (flush) => void setImmediate(gather, flush, 0, performance.now()),
     limit,
     run(arrivals) {
       underWay += 1
+      waiting -= arrivals.length
+      lastSize = arrivals.length
       let results: ReturnType<typeof run>
       try {
         results = run(arrivals)
@@ -50,5 +65,8 @@ export function createChangeQueue({ run, limit, parallel }: ChangeQueueOptions):
       return results
     },
   })
-  return (change) => batch.add({ change, arrivedAt: performance.now() })
+  return (change) => {
+    waiting += 1
+    return batch.add({ change, arrivedAt: performance.now() })
+  }
 }

@@ -54,8 +54,28 @@ export function openSqlite(path: string, sources: EngineSources): Engine {
 
   const clock = createClock(answer, sources.now ?? Date.now)
 
+  // Reads of one turn share a snapshot: to begin and end one costs more than most look-ups do.
+  let isReading = false
+  const beginReading = (): void => {
+    if (isReading) return
+    prepare('BEGIN').statement.run()
+    isReading = true
+    setImmediate(endReading)
+  }
+  const endReading = (): void => {
+    if (!isReading) return
+    isReading = false
+    try {
+      if (database.isOpen && database.isTransaction) prepare('COMMIT').statement.run()
+    } catch {
+      // Nothing was written. What is wrong with the database shows where it is used next.
+      if (database.isTransaction) database.exec('ROLLBACK')
+    }
+  }
+
   const runBatch = (arrivals: readonly Arrival[]): readonly Settled<unknown>[] | undefined => {
     try {
+      endReading()
       // Also when nothing will be written: a token must not be issued beside a revocation that another process commits.
       database.exec('BEGIN IMMEDIATE')
       const transaction: Transaction = { ...clock.tick(), random: sources.random }
@@ -90,6 +110,7 @@ export function openSqlite(path: string, sources: EngineSources): Engine {
   return {
     async read({ verb, input }) {
       try {
+        beginReading()
         // On the only connection a read sees what is committed: a batch runs within one turn and never leaves it open.
         return drive(verb.run({ ...clock.peek(), random: sources.random }, input))
       } catch (error) {
@@ -98,6 +119,7 @@ export function openSqlite(path: string, sources: EngineSources): Engine {
     },
     change,
     async migrate() {
+      endReading()
       return migrate(database, answer)
     },
     async pendingMigrations() {
@@ -107,6 +129,7 @@ export function openSqlite(path: string, sources: EngineSources): Engine {
       return 'local'
     },
     async close() {
+      endReading()
       statements.clear()
       if (database.isOpen) database.close()
     },
