@@ -5,7 +5,7 @@ import { cpus, release, type } from 'node:os'
 export interface Figure {
   readonly name: string
   readonly limit: number
-  readonly unit: '×' | ' s' | ' packages' | ' MB'
+  readonly unit: '' | '×' | ' s' | ' packages' | ' MB'
   /** Whether the figure has to be at least, or at most, the limit. */
   readonly must: 'reach' | 'not exceed'
   readonly rounds: readonly number[]
@@ -49,13 +49,16 @@ export function machine(): string {
 
 function commit(): string {
   try {
-    const options = { cwd: import.meta.dirname, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] } as const
-    const hash = execFileSync('git', ['rev-parse', '--short', 'HEAD'], options).trim()
-    const changed = execFileSync('git', ['status', '--porcelain', '../packages', '../apps'], options).trim() !== ''
-    return `, commit ${hash}${changed ? ' and changes' : ''}`
+    const changed = git('status', '--porcelain', '../packages', '../apps') !== ''
+    return `, commit ${git('rev-parse', '--short', 'HEAD')}${changed ? ' and changes' : ''}`
   } catch {
     return ''
   }
+}
+
+function git(...args: readonly string[]): string {
+  const { dirname } = import.meta
+  return execFileSync('git', args, { cwd: dirname, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
 }
 
 /** The report as a page: the machine, one table, the notes. */
