@@ -1,4 +1,4 @@
-import { constants, type KeyObject, sign, verify } from 'node:crypto'
+import { constants, type KeyObject, type SignKeyObjectInput, sign, verify } from 'node:crypto'
 
 /** The signature algorithms on offer. `EdDSA` and `Ed25519` name the same one: the first is what deployed verifiers know. */
 export type Algorithm = 'ES256' | 'EdDSA' | 'Ed25519' | 'RS256' | 'PS256'
@@ -6,6 +6,8 @@ export type Algorithm = 'ES256' | 'EdDSA' | 'Ed25519' | 'RS256' | 'PS256'
 interface AlgorithmRow {
   readonly keyType: 'EC' | 'OKP' | 'RSA'
   readonly sign: (input: Uint8Array, key: KeyObject) => Buffer
+  /** The same in the thread pool. */
+  readonly signAsync: (input: Uint8Array, key: KeyObject) => Promise<Buffer>
   readonly verify: (input: Uint8Array, key: KeyObject, signature: Buffer) => boolean
 }
 
@@ -14,6 +16,7 @@ const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } as cons
 const ed25519: AlgorithmRow = {
   keyType: 'OKP',
   sign: (input, key) => sign(null, input, key),
+  signAsync: (input, key) => signInPool(null, input, key),
   verify: (input, key, signature) => verify(null, input, key, signature),
 }
 
@@ -23,6 +26,7 @@ const rows: Readonly<Record<Algorithm, AlgorithmRow>> = Object.assign(Object.cre
   ES256: {
     keyType: 'EC',
     sign: (input, key) => derToConcat(sign('sha256', input, key)),
+    signAsync: async (input, key) => derToConcat(await signInPool('sha256', input, key)),
     verify: (input, key, signature) => {
       const der = concatToDer(signature)
       return der !== undefined && verify('sha256', input, key, der)
@@ -33,11 +37,13 @@ const rows: Readonly<Record<Algorithm, AlgorithmRow>> = Object.assign(Object.cre
   RS256: {
     keyType: 'RSA',
     sign: (input, key) => sign('sha256', input, key),
+    signAsync: (input, key) => signInPool('sha256', input, key),
     verify: (input, key, signature) => verify('sha256', input, key, signature),
   },
   PS256: {
     keyType: 'RSA',
     sign: (input, key) => sign('sha256', input, { key, ...pss }),
+    signAsync: (input, key) => signInPool('sha256', input, { key, ...pss }),
     verify: (input, key, signature) => verify('sha256', input, { key, ...pss }, signature),
   },
 } satisfies Record<Algorithm, AlgorithmRow>)
@@ -49,6 +55,13 @@ export function isAlgorithm(text: string): text is Algorithm {
 
 export function algorithmRow(algorithm: Algorithm): AlgorithmRow {
   return rows[algorithm]
+}
+
+/** A callback is what sends a signature to the thread pool. */
+function signInPool(digest: string | null, input: Uint8Array, key: KeyObject | SignKeyObjectInput): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    sign(digest, input, key, (error, signature) => (error === null ? resolve(signature) : reject(error)))
+  })
 }
 
 const half = 32

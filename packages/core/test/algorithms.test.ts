@@ -9,6 +9,7 @@ import {
   encodeHeader,
   isAlgorithm,
   signCompactJws,
+  signCompactJwsAsync,
   verifySignature,
 } from '../src/index.ts'
 import { unsigned } from './raw-jws.ts'
@@ -38,6 +39,11 @@ describe.each(algorithms)('%s', (algorithm) => {
   it('verifies what it signs, and says algorithm, kid and type in the header [RFC 7515 §5.1]', () => {
     const text = mint(algorithm)
     expect(decodeUnverifiedJws(text).header.members).toEqual({ alg: algorithm, kid: 'key-1', typ: 'at+jwt' })
+    expect(() => verifyWith(algorithm, text)).not.toThrow()
+  })
+
+  it('verifies what it signs in the thread pool', async () => {
+    const text = await signCompactJwsAsync(encodeHeader(keys.signing, 'at+jwt'), '{}', keys.signing)
     expect(() => verifyWith(algorithm, text)).not.toThrow()
   })
 

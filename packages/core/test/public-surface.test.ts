@@ -11,6 +11,7 @@ describe('@arctos/core', () => {
         'verifySignature',
         'encodeHeader',
         'signCompactJws',
+        'signCompactJwsAsync',
         'checkTokenKind',
         'parseClaims',
         'checkAccessTokenClaims',

@@ -1,26 +1,71 @@
-import {
-  createTurnBatch,
-  encodeHeader,
-  formatScope,
-  Secret,
-  type Settled,
-  type SigningKey,
-  signCompactJws,
-} from '@arctos/core'
+import { encodeHeader, formatScope, Secret, type SigningKey, signCompactJws, signCompactJwsAsync } from '@arctos/core'
 import type { KeyRing } from '../keys/key-ring.ts'
 import type { IssuedAccess } from '../store/verbs/access.ts'
 
 /** Turns what a transaction issued into the token itself. */
 export type AccessTokenWriter = (access: IssuedAccess) => Promise<Secret>
 
+/** Signatures hold the event loop this long at a time, then other work has its turn (milliseconds). */
+const loopBudget = 4
+
 /**
  * Writes access tokens. The JWTs that one transaction issued are signed in one tight loop: between other work a signature costs
- * about twice as much.
+ * about twice as much. RSA goes to the thread pool.
  */
-export function createAccessTokenWriter(issuer: string, keys: KeyRing): AccessTokenWriter {
-  const headers = new Map<string, string>()
+export function createAccessTokenWriter(issuer: string, keys: Pick<KeyRing, 'signingKey'>): AccessTokenWriter {
+  const headerOf = createHeaders()
+  let waiting: JwtOrder[] = []
+  let scheduled = false
 
-  const headerOf = (key: SigningKey, typ: string): string => {
+  const add = (order: JwtOrder): void => {
+    waiting.push(order)
+    if (scheduled) return
+    scheduled = true
+    queueMicrotask(signWaiting)
+  }
+
+  const signWaiting = (): void => {
+    const until = performance.now() + loopBudget
+    let done = 0
+    for (const order of waiting) {
+      sign(order)
+      done++
+      if (performance.now() >= until) break
+    }
+    waiting = waiting.slice(done)
+    scheduled = waiting.length > 0
+    if (scheduled) setImmediate(signWaiting)
+  }
+
+  const sign = ({ access, typ, resolve, reject }: JwtOrder): void => {
+    try {
+      const key = keys.signingKey()
+      const [header, claims] = [headerOf(key, typ), JSON.stringify(claimsOf(issuer, access))]
+      if (key.key.asymmetricKeyType !== 'rsa') resolve(new Secret(signCompactJws(header, claims, key)))
+      else signCompactJwsAsync(header, claims, key).then((token) => resolve(new Secret(token)), reject)
+    } catch (error) {
+      reject(error)
+    }
+  }
+
+  return (access) => {
+    const { form } = access
+    if (form.format === 'opaque') return Promise.resolve(form.token)
+    return new Promise((resolve, reject) => add({ access, typ: form.typ, resolve, reject }))
+  }
+}
+
+interface JwtOrder {
+  readonly access: IssuedAccess
+  readonly typ: 'at+jwt' | 'JWT'
+  readonly resolve: (token: Secret) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Headers depend on key and kind only: each is encoded once. */
+function createHeaders(): (key: SigningKey, typ: string) => string {
+  const headers = new Map<string, string>()
+  return (key, typ) => {
     const name = `${key.kid} ${typ}`
     let header = headers.get(name)
     if (header === undefined) {
@@ -29,23 +74,6 @@ export function createAccessTokenWriter(issuer: string, keys: KeyRing): AccessTo
     }
     return header
   }
-
-  const signAll = (jobs: readonly JwtOrder[]): readonly Settled<Secret>[] => {
-    const key = keys.signingKey()
-    return jobs.map(({ access, typ }) => {
-      const token = signCompactJws(headerOf(key, typ), JSON.stringify(claimsOf(issuer, access)), key)
-      return { ok: true, value: new Secret(token) }
-    })
-  }
-  const batch = createTurnBatch<JwtOrder, Secret>({ run: signAll, schedule: queueMicrotask, limit: 64 })
-
-  return (access) =>
-    access.form.format === 'opaque' ? Promise.resolve(access.form.token) : batch.add({ access, typ: access.form.typ })
-}
-
-interface JwtOrder {
-  readonly access: IssuedAccess
-  readonly typ: 'at+jwt' | 'JWT'
 }
 
 /** The claims of a JWT access token. RFC 9068 §2.2, PROTOCOL §5 */
