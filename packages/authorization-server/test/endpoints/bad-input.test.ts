@@ -106,7 +106,7 @@ describe.each(['by itself', 'on a socket'])('a server %s', (transport) => {
       ['an escaped C1 control', '%c2%85'],
       ['a raw newline', 'a\nb'],
       ['raw UTF-8', 'ü'],
-    ])('refuses %s in a value and in a name [RFC 6749 §10.14(a), RFC 6749 §B]', async (_, bad) => {
+    ])('refuses %s in a value and in a name [RFC 6749 §5.2(c)(d)(e), RFC 6749 §10.14(a), RFC 6749 §B]', async (_, bad) => {
       await expectRefused(post(path, `${body}&extra=${bad}`), 'request.malformed')
       await expectRefused(post(path, `${body}&${bad}=extra`), 'request.malformed')
     })

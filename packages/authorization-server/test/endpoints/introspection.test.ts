@@ -108,7 +108,7 @@ describe.each(databaseKinds)('introspection on %s', (database) => {
       expect((await introspect(site, access, 'rival')).text).toBe(inactive)
     })
 
-    it('tells each of several resource servers, and no third', async () => {
+    it('tells each of several resource servers, and no third [RFC 7662 §4(e)]', async () => {
       const second = { identifier: 'https://second.example', scopes: { more: 'More' } }
       const rest = { tokenFormat: 'jwt', tokenType: 'at+jwt', accessTokenLifetimeSeconds: 600 } as const
       await site.store.createResource({ settings: { ...second, ...rest }, actor: 'test' })
