@@ -50,7 +50,7 @@ async function makeMigrationTable(pool: pg.Pool): Promise<void> {
 async function appliedMigrations(connection: pg.Pool | pg.PoolClient): Promise<ReadonlySet<string>> {
   const { rows: tables } = await connection.query("SELECT to_regclass('migrations') AS found")
   if (!tables[0]?.found) return new Set()
-  const { rows } = await connection.query<{ name: string }>('SELECT name FROM migrations')
+  const { rows } = await connection.query<{ name: string }>('SELECT name FROM migrations WHERE name <> $1', [lockRow])
   return new Set(rows.map((row) => row.name))
 }
 

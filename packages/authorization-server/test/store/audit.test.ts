@@ -69,13 +69,17 @@ describe.each(engines)('audit on %s', (engine) => {
         sealed: 'sealed',
         activeInSeconds: 0,
       } as const
+      // The last key that signs cannot be retired.
+      const other = { ...key, id: randomUUID() }
+      await test.store.addKey({ key: other, onlyIfOlderThanSeconds: undefined, actor })
+      test.clock.advance(1)
       const records = await recordsOf(async () => {
         const [settings] = await test.store.readResources([jwtKey])
         if (settings === undefined) throw new Error('no resource')
         const { key: _key, createdAt: _createdAt, ...rest } = settings
         await test.store.createResource({ settings: { ...rest, identifier }, actor })
         test.clock.advance(1)
-        await test.store.addKey({ key, onlyIfNoneSince: undefined, actor })
+        await test.store.addKey({ key, onlyIfOlderThanSeconds: undefined, actor })
         test.clock.advance(1)
         await test.store.retireKey({ id: key.id, actor })
       })

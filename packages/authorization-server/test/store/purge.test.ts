@@ -39,7 +39,11 @@ describe.each(engines)('purge on %s', (engine) => {
     await test.store.takeAttempt([{ id: randomUUID(), count: 2, windowSeconds: 600 }])
     await test.store.spendOnce({ kind: 'assertion', owner: clientId, id: randomUUID(), expiresAt: seconds() + 600 })
     const key = { id: randomUUID(), purpose: 'receipt', algorithm: 'A256GCM', sealed: 's', activeInSeconds: 0 } as const
-    await test.store.addKey({ key: { ...key, expiresInSeconds: 600 }, onlyIfNoneSince: undefined, actor: 'test' })
+    await test.store.addKey({
+      key: { ...key, expiresInSeconds: 600 },
+      onlyIfOlderThanSeconds: undefined,
+      actor: 'test',
+    })
     const other = await register(test)
     await test.store.deleteClient({ id: other.clientId, actor: 'test' })
     return { ...family, session }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { StoreUnavailable } from '../../src/store/engine.ts'
 import type { ResourceSettings } from '../../src/store/registered-resource.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { NewKey } from '../../src/store/verbs/keys.ts'
@@ -156,6 +157,16 @@ describe.each(engines)('registration on %s', (engine) => {
       expect(user?.notBefore).toBeGreaterThan(test.clock.now() / 1_000)
     })
 
+    it('that are cut off again and again within a second have to wait, lest tokens run ahead of the clock', async () => {
+      test.clock.advance(60_000)
+      const { userId } = await register(test)
+      const change = () => test.store.changeUser({ id: userId, passwordHash: 'new', actor })
+      for (let time = 0; time < 5; time++) expect(await change()).toEqual({ outcome: 'changed' })
+      await expect(change()).rejects.toBeInstanceOf(StoreUnavailable)
+      test.clock.advance(1_000)
+      expect(await change()).toEqual({ outcome: 'changed' })
+    })
+
     it('are not cut off by being enabled', async () => {
       const { userId, username } = await register(test)
       await test.store.changeUser({ id: userId, disabled: false, actor })
@@ -176,7 +187,7 @@ describe.each(engines)('registration on %s', (engine) => {
 
     it('are added with times of the store’s clock', async () => {
       const key = newKey({ expiresInSeconds: 3_600 })
-      await test.store.addKey({ key, onlyIfNoneSince: undefined, actor })
+      await test.store.addKey({ key, onlyIfOlderThanSeconds: undefined, actor })
       const now = Math.floor(test.clock.now() / 1_000)
       const times = { createdAt: now, activeAt: now + 60, expiresAt: now + 3_600, retiredAt: undefined }
       expect(await test.store.listKeys(undefined)).toContainEqual(expect.objectContaining({ id: key.id, ...times }))
@@ -186,7 +197,7 @@ describe.each(engines)('registration on %s', (engine) => {
       const { algorithm } = newKey()
       const outcomes = await Promise.all(
         [test.store, second, test.store, second].map((store) =>
-          store.addKey({ key: newKey({ algorithm }), onlyIfNoneSince: 0, actor }),
+          store.addKey({ key: newKey({ algorithm }), onlyIfOlderThanSeconds: Number.POSITIVE_INFINITY, actor }),
         ),
       )
       expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['added', 'present', 'present', 'present'])
@@ -194,12 +205,11 @@ describe.each(engines)('registration on %s', (engine) => {
 
     it('are replaced once when two nodes find one old', async () => {
       const { algorithm } = newKey()
-      await test.store.addKey({ key: newKey({ algorithm }), onlyIfNoneSince: 0, actor })
-      const since = Math.floor(test.clock.now() / 1_000)
+      await test.store.addKey({ key: newKey({ algorithm }), onlyIfOlderThanSeconds: Number.POSITIVE_INFINITY, actor })
       test.clock.advance(10_000)
       const outcomes = await Promise.all(
         [test.store, second].map((store) =>
-          store.addKey({ key: newKey({ algorithm }), onlyIfNoneSince: since, actor }),
+          store.addKey({ key: newKey({ algorithm }), onlyIfOlderThanSeconds: 9, actor }),
         ),
       )
       expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['added', 'present'])
@@ -207,7 +217,8 @@ describe.each(engines)('registration on %s', (engine) => {
 
     it('are retired once', async () => {
       const key = newKey()
-      await test.store.addKey({ key, onlyIfNoneSince: undefined, actor })
+      for (const each of [key, newKey({ activeInSeconds: 0 })])
+        await test.store.addKey({ key: each, onlyIfOlderThanSeconds: undefined, actor })
       expect(await test.store.retireKey({ id: key.id, actor })).toEqual({ outcome: 'retired' })
       expect(await test.store.retireKey({ id: key.id, actor })).toEqual({ outcome: 'unknown' })
     })
