@@ -1,10 +1,9 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { createRandom, openKeyRing, type Store } from '@arctos/authorization-server'
+import { readReceiptKeys } from '@arctos/authorization-server'
 import { explainRefusal, formatExplanation, openReceipt, type Step } from '@arctos/core'
 import { readJournalLine, resourceServer } from '@arctos/resource-server'
 import type { Command } from 'commander'
-import type { Configuration } from '../configuration.ts'
 import { openAnyKey } from '../key-file.ts'
 import { configurationOf, placeOf, type RawOptions, withStore } from '../open.ts'
 import { CommandError, paint, readSecret, report } from '../terminal.ts'
@@ -41,7 +40,7 @@ export function registerExplain(program: Command): void {
 
 async function explainReceipt(receipt: string, options: ExplainOptions): Promise<void> {
   const content = await withStore(options, async (store, configuration) =>
-    openReceipt(await receiptKeys(store, configuration), receipt),
+    openReceipt(await readReceiptKeys(store, openAnyKey(configuration, placeOf(configuration).dataDir)), receipt),
   )
   if (content === undefined) {
     throw new CommandError(
@@ -55,18 +54,6 @@ async function explainReceipt(receipt: string, options: ExplainOptions): Promise
     ...(content.audience === undefined ? [] : [`resource  ${content.audience}`]),
   ].map((line) => `  ${line}`)
   report(options.json, { ...content, ...explanation }, [...formatExplanation(explanation), ...about])
-}
-
-async function receiptKeys(store: Store, configuration: Configuration) {
-  const ring = await openKeyRing({
-    store,
-    issuer: configuration.issuer ?? '',
-    kek: openAnyKey(configuration, placeOf(configuration).dataDir),
-    signingAlgorithm: configuration.signingAlgorithm ?? 'ES256',
-    random: createRandom(),
-    now: Date.now,
-  })
-  return ring.receiptKeys()
 }
 
 async function explainFromJournal(receipt: string, file: string, json: boolean | undefined): Promise<void> {

@@ -1,9 +1,9 @@
-import { createRandom, openKeyRing } from '@arctos/authorization-server'
+import { createRandom, rotateSigningKey } from '@arctos/authorization-server'
 import { isJsonObject, parseJsonObjectText } from '@arctos/core'
 import type { Command } from 'commander'
 import { generateKey, openAnyKey } from '../key-file.ts'
 import { operator, placeOf, type RawOptions, withStore } from '../open.ts'
-import { print, report, table } from '../terminal.ts'
+import { CommandError, print, report, table } from '../terminal.ts'
 import { storeCommand } from './options.ts'
 import { iso } from './user.ts'
 
@@ -34,21 +34,31 @@ export function registerKey(program: Command): void {
   storeCommand(key, 'rotate', 'add a signing key; it signs two minutes later, when every guard has seen it', [
     'keyFile',
     'signingAlgorithm',
-    'issuer',
   ])
     .option('--now', 'sign with it at once: guards that have not seen it fetch it then')
     .action(async (options: RawOptions) => {
-      const kid = await withStore(options, async (store, configuration) => {
-        const ring = await openKeyRing({
-          store,
-          issuer: configuration.issuer ?? '',
-          kek: openAnyKey(configuration, placeOf(configuration).dataDir),
-          signingAlgorithm: configuration.signingAlgorithm ?? 'ES256',
-          random: createRandom(),
-          now: Date.now,
-        })
-        return await ring.rotate({ immediately: options['now'] === true, actor: operator })
+      const rotated = await withStore(options, async (store, configuration) => {
+        const kek = openAnyKey(configuration, placeOf(configuration).dataDir)
+        const rotation = {
+          algorithm: configuration.signingAlgorithm,
+          immediately: options['now'] === true,
+          actor: operator,
+        }
+        return await rotateSigningKey({ store, kek, random: createRandom() }, rotation)
       })
-      report(Boolean(options['json']), { kid }, [`added signing key ${kid}`])
+      if (rotated.outcome === 'ambiguous')
+        throw new CommandError(
+          `keys of several algorithms sign (${rotated.algorithms.join(', ')}); give --signing-algorithm`,
+        )
+      report(Boolean(options['json']), { kid: rotated.kid }, [`added signing key ${rotated.kid}`])
+    })
+
+  storeCommand(key, 'retire', 'withdraw a signing key at once: tokens that it signed are dead')
+    .argument('<kid>', 'its id, as in: arctos key list')
+    .action(async (kid: string, options: RawOptions) => {
+      const { outcome } = await withStore(options, (store) => store.retireKey({ id: kid, actor: operator }))
+      if (outcome === 'unknown') throw new CommandError(`there is no signing key ${kid} that is in use`)
+      if (outcome === 'last') throw new CommandError('no other key signs yet; add one first: arctos key rotate --now')
+      report(Boolean(options['json']), { kid }, [`retired signing key ${kid}`])
     })
 }

@@ -34,6 +34,8 @@ export function generateSigningKey(algorithm: SigningAlgorithm): {
   const { publicKey, privateKey } = generatePair(algorithm)
   const jwk = publicKey.export({ format: 'jwk' }) as JsonObject
   const kid = jwkThumbprint(jwk).slice(0, 16)
+  // A command line would take it for an option.
+  if (kid.startsWith('-')) return generateSigningKey(algorithm)
   const publicJwk = { ...jwk, kid, alg: algorithm, use: 'sig' }
   return { kid, publicJwk, pkcs8: privateKey.export({ format: 'der', type: 'pkcs8' }) }
 }

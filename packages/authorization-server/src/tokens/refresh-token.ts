@@ -1,5 +1,6 @@
 import { equalInConstantTime, formatOpaqueToken, hmacSha256, parseOpaqueToken, type Secret } from '@arctos/core'
-import type { KeyRing, RefreshKey } from '../keys/key-ring.ts'
+import type { KeyRing } from '../keys/key-ring.ts'
+import type { RefreshKey } from '../keys/opened-keys.ts'
 import type { Presented } from '../store/verbs/refresh.ts'
 
 // kid (4) ‖ grant id (12) ‖ generation (4) ‖ secret (32) ‖ tag (16), PROTOCOL §2.

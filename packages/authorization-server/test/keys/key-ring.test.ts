@@ -1,4 +1,4 @@
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,9 +6,13 @@ import { DatabaseSync } from 'node:sqlite'
 import {
   createAuthorizationServer,
   openStore,
+  readReceiptKeys,
+  rotateSigningKey,
+  type SigningAlgorithm,
   signingAlgorithms,
   WrongKeyEncryptionKey,
 } from '@arctos/authorization-server'
+import { openReceipt } from '@arctos/core'
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { unsealKey } from '../../src/keys/key-encryption.ts'
@@ -183,8 +187,8 @@ describe('rotation', () => {
     const site = await install()
     const { access } = tokensOf(await ownToken(site))
     const kid = decodeProtectedHeader(access).kid ?? ''
-    await site.store.retireKey({ id: kid, actor: 'test' })
-    await site.server.context.keys.maintain()
+    await site.server.context.keys.rotate({ immediately: true, actor: 'test' })
+    expect(await site.store.retireKey({ id: kid, actor: 'test' })).toEqual({ outcome: 'retired' })
     await site.server.context.keys.maintain()
     expect((await introspect(site, access)).text).toBe('{"active":false}')
     expect((await publishedKeys(site)).map((key) => key.kid)).not.toContain(kid)
@@ -193,7 +197,50 @@ describe('rotation', () => {
   })
 })
 
+describe('a withdrawn key', () => {
+  it('is never the last one that signs', async () => {
+    const site = await install()
+    const kid = (await newKid(site)) ?? ''
+    const retire = () => site.store.retireKey({ id: kid, actor: 'test' })
+    expect(await retire()).toEqual({ outcome: 'last' })
+    await site.server.context.keys.rotate({ immediately: false, actor: 'test' })
+    expect(await retire()).toEqual({ outcome: 'last' })
+    site.clock.pass(120)
+    expect(await retire()).toEqual({ outcome: 'retired' })
+    await site.end()
+  })
+
+  it('is deleted some day', async () => {
+    const site = await install()
+    const { keys } = site.server.context
+    const id = (await newKid(site)) ?? ''
+    await keys.rotate({ immediately: true, actor: 'test' })
+    await site.store.retireKey({ id, actor: 'test' })
+    const isListed = async () => (await site.store.listKeys(undefined)).some((key) => key.id === id)
+    site.clock.pass(90 * day - 1)
+    await site.store.purgeExpired(100)
+    expect(await isListed()).toBe(true)
+    site.clock.pass(1)
+    await site.store.purgeExpired(100)
+    expect(await isListed()).toBe(false)
+    await site.end()
+  })
+})
+
 describe('another algorithm', () => {
+  it('takes nothing from a server that signs with the former one', async () => {
+    const site = await install({ signingAlgorithm: 'RS256' })
+    const { keys } = site.server.context
+    const other = await site.startNode({ signingAlgorithm: 'ES256' })
+    site.clock.pass(25 * 3_600)
+    for (const ring of [keys, other.context.keys, keys]) await ring.maintain()
+    const { access } = tokensOf(await ownToken(site))
+    expect(decodeProtectedHeader(access).alg).toBe('RS256')
+    expect(await isActive(site, access)).toBe(true)
+    expect(keys.algorithms()).toEqual(['RS256', 'ES256'])
+    await site.end()
+  })
+
   it('is published before it signs, too, and the way back is open [RFC 9068 §2.1(d)]', async () => {
     const site = await install()
     const ask = askThrough
@@ -207,12 +254,68 @@ describe('another algorithm', () => {
     expect(await algorithmOf(rsa)).toBe('RS256')
     site.clock.pass(day + 1)
     await rsa.context.keys.maintain()
-    expect(rsa.context.keys.algorithms()).toEqual(['RS256'])
+    // The server that started first still signs with it.
+    expect(rsa.context.keys.algorithms()).toEqual(['ES256', 'RS256'])
+    expect(await algorithmOf(await site.startNode({ signingAlgorithm: 'ES256' }))).toBe('ES256')
+    await site.end()
+  })
+})
 
-    const back = await site.startNode({ signingAlgorithm: 'ES256' })
-    expect(await algorithmOf(back)).toBe('RS256')
+describe('reading and rotating without a server', () => {
+  const kek = Buffer.alloc(32, 9)
+  const kidsOf = async (site: Installation) => (await site.store.listKeys(undefined)).map(({ id }) => id)
+
+  it('opens receipts and leaves the keys as they are', async () => {
+    const site = await install({ signingAlgorithm: 'RS256', kek })
+    const receipt = (await site.post('/token', '')).headers.get('arctos-receipt') ?? ''
+    const before = await kidsOf(site)
+    site.clock.pass(2 * day)
+    expect(openReceipt(await readReceiptKeys(site.store, kek), receipt)?.reason).toBe('client.missing')
+    expect(await kidsOf(site)).toEqual(before)
+    site.clock.pass(6 * day)
+    expect(openReceipt(await readReceiptKeys(site.store, kek), receipt)).toBeUndefined()
+    await site.end()
+  })
+
+  it('rotates to a key of the algorithm that signs, unless that is ambiguous', async () => {
+    const site = await install({ signingAlgorithm: 'RS256', kek })
+    const rotate = (algorithm?: SigningAlgorithm) =>
+      rotateSigningKey(
+        { store: site.store, kek, random: randomBytes },
+        { algorithm, immediately: false, actor: 'test' },
+      )
+    await rotate()
+    const signing = (await site.store.listKeys(undefined)).filter(({ purpose }) => purpose === 'signing')
+    expect(signing.map(({ algorithm }) => algorithm)).toEqual(['RS256', 'RS256'])
+    expect(await rotate('ES256')).toMatchObject({ outcome: 'added' })
+    expect(await rotate()).toEqual({ outcome: 'ambiguous', algorithms: ['RS256', 'ES256'] })
+    await site.end()
+  })
+
+  it('adds no key that the servers could not open', async () => {
+    const site = await install({ kek })
+    const before = await kidsOf(site)
+    const making = { store: site.store, kek: Buffer.alloc(32, 8), random: randomBytes }
+    const rotation = { algorithm: undefined, immediately: false, actor: 'test' }
+    await expect(rotateSigningKey(making, rotation)).rejects.toThrow(WrongKeyEncryptionKey)
+    expect(await kidsOf(site)).toEqual(before)
+    await site.end()
+  })
+})
+
+describe('a node whose clock is wrong', () => {
+  it.each([31, -31])('by %i days changes no keys, and signs with the key of all', async (days) => {
+    const site = await install()
+    const { keys } = site.server.context
+    const ahead = await site.startNode({ now: () => site.clock.now() + days * day * 1_000 })
+    const before = await site.store.listKeys(undefined)
+    await ahead.context.keys.maintain()
+    expect(await site.store.listKeys(undefined)).toEqual(before)
+    const next = await keys.rotate({ immediately: false, actor: 'test' })
+    await ahead.context.keys.maintain()
+    expect(ahead.context.keys.signingKey().kid).toBe(keys.signingKey().kid)
     site.clock.pass(120)
-    expect(await algorithmOf(back)).toBe('ES256')
+    expect(ahead.context.keys.signingKey().kid).toBe(next)
     await site.end()
   })
 })

@@ -1,6 +1,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { KeyRing, RefreshKey } from '../../src/keys/key-ring.ts'
+import type { KeyRing } from '../../src/keys/key-ring.ts'
+import type { RefreshKey } from '../../src/keys/opened-keys.ts'
 import { deriveSuccessor, formatRefreshToken, parseRefreshToken } from '../../src/tokens/refresh-token.ts'
 
 function makeKey(kid: Buffer = randomBytes(4)): RefreshKey {

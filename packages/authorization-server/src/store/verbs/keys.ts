@@ -1,6 +1,7 @@
 import { record } from '../audit-record.ts'
 import {
   defineVerb,
+  first,
   integer,
   type Lock,
   optionalInteger,
@@ -30,11 +31,15 @@ export interface SealedKey {
   readonly retiredAt: number | undefined
   /** When the row may go. */
   readonly expiresAt: number | undefined
+  /** Seconds since it was made, by the store's clock, which alone says what is due. */
+  readonly ageSeconds: number
+  /** Seconds for which it has signed, by the same clock; negative before. */
+  readonly activeForSeconds: number
 }
 
 const keyColumns = 'id, purpose, algorithm, public_jwk, sealed, created_at, active_at, retired_at, expires_at'
 
-function keyOfRow(row: Row): SealedKey {
+function keyOfRow(row: Row, now: number): SealedKey {
   return {
     id: text(row, 'id'),
     purpose: text(row, 'purpose') as KeyPurpose,
@@ -45,14 +50,18 @@ function keyOfRow(row: Row): SealedKey {
     activeAt: integer(row, 'active_at'),
     retiredAt: optionalInteger(row, 'retired_at'),
     expiresAt: optionalInteger(row, 'expires_at'),
+    ageSeconds: now - integer(row, 'created_at'),
+    activeForSeconds: now - integer(row, 'active_at'),
   }
 }
 
+/** All keys, in the order of the time from which they are used. */
 export const listKeys = defineVerb({
   kind: 'read',
-  *run(_moment, _all: undefined): Verb<readonly SealedKey[]> {
-    const { rows } = yield* run(`SELECT ${keyColumns} FROM keys ORDER BY active_at, id LIMIT 1000`)
-    return rows.map(keyOfRow)
+  *run(moment, _all: undefined): Verb<readonly SealedKey[]> {
+    // Without a limit: one would hide the newest. Rotation and purging keep them few.
+    const { rows } = yield* run(`SELECT ${keyColumns} FROM keys ORDER BY active_at, id`)
+    return rows.map((row) => keyOfRow(row, moment.now))
   },
 })
 
@@ -70,22 +79,25 @@ export interface NewKey {
 export interface KeyAddition {
   readonly key: NewKey
   /**
-   * Adds it only while no key of its purpose and algorithm was made later than this, so that of two nodes that both find a key
-   * missing or old one adds it (epoch seconds; 0 = only if there is none). `undefined` adds it in any case.
+   * Adds it only when every key of its purpose and algorithm is retired or older than this by the store's clock, so that of many
+   * nodes that find a key missing or old one adds it (seconds; infinite = only if there is none). `undefined` adds it in any case.
    */
-  readonly onlyIfNoneSince: number | undefined
+  readonly onlyIfOlderThanSeconds: number | undefined
   readonly actor: string
 }
 
 export const addKey = defineVerb({
   kind: 'change',
-  *run(transaction, { key, onlyIfNoneSince, actor }: KeyAddition): Verb<{ readonly outcome: 'added' | 'present' }> {
-    if (onlyIfNoneSince !== undefined) {
+  *run(
+    transaction,
+    { key, onlyIfOlderThanSeconds, actor }: KeyAddition,
+  ): Verb<{ readonly outcome: 'added' | 'present' }> {
+    if (onlyIfOlderThanSeconds !== undefined) {
       const { rows } = yield* run(
-        'SELECT id FROM keys WHERE purpose = $1 AND algorithm = $2 AND created_at > $3 LIMIT 1',
+        `SELECT id FROM keys WHERE purpose = $1 AND algorithm = $2 AND retired_at IS NULL AND created_at >= $3 LIMIT 1`,
         key.purpose,
         key.algorithm,
-        onlyIfNoneSince === 0 ? -1 : onlyIfNoneSince,
+        Math.max(0, transaction.now - onlyIfOlderThanSeconds),
       )
       if (rows.length > 0) return { outcome: 'present' }
     }
@@ -107,19 +119,52 @@ export const addKey = defineVerb({
   locks: (): readonly Lock[] => [{ table: 'leases', key: 'keys', mode: 'update' }],
 })
 
-/** Retires the signing keys of an algorithm that others have replaced, after the last token they signed has expired. */
+export interface KeyRetirement {
+  readonly id: string
+  readonly actor: string
+  /**
+   * Retires it only when another key of its algorithm, which signs from a later time on, has signed for longer than this by the
+   * store's clock (seconds). Absent: at once, by the word of an operator, unless no other key signs.
+   */
+  readonly ifReplacedForSeconds?: number
+}
+
+/** A retired key stays in the list this long, for whoever asks what became of it. */
+const retiredSeconds = 90 * 86_400
+
+/**
+ * Retires a signing key: from now on it neither signs nor verifies, and tokens that it signed are dead. `last` when no other key
+ * signs, or none has replaced it for long enough; `unknown` when there is no such signing key, or it is retired already.
+ */
 export const retireKey = defineVerb({
   kind: 'change',
   *run(
     transaction,
-    { id, actor }: { readonly id: string; readonly actor: string },
-  ): Verb<{ readonly outcome: 'retired' | 'unknown' }> {
-    const { changes } = yield* run(
-      'UPDATE keys SET retired_at = $1 WHERE id = $2 AND retired_at IS NULL',
+    { id, actor, ifReplacedForSeconds }: KeyRetirement,
+  ): Verb<{ readonly outcome: 'retired' | 'unknown' | 'last' }> {
+    const signing = `purpose = 'signing' AND retired_at IS NULL`
+    const key = yield* first(`SELECT algorithm, active_at FROM keys WHERE id = $1 AND ${signing}`, id)
+    if (key === undefined) return { outcome: 'unknown' }
+    const other =
+      ifReplacedForSeconds === undefined
+        ? yield* first(
+            `SELECT id FROM keys WHERE id <> $1 AND ${signing} AND active_at <= $2 LIMIT 1`,
+            id,
+            transaction.now,
+          )
+        : yield* first(
+            `SELECT id FROM keys WHERE algorithm = $1 AND ${signing} AND active_at > $2 AND active_at < $3 LIMIT 1`,
+            text(key, 'algorithm'),
+            integer(key, 'active_at'),
+            transaction.now - ifReplacedForSeconds,
+          )
+    if (other === undefined) return { outcome: 'last' }
+    yield* run(
+      'UPDATE keys SET retired_at = $1, expires_at = $2 WHERE id = $3',
       transaction.now,
+      transaction.now + retiredSeconds,
       id,
     )
-    if (changes === 0) return { outcome: 'unknown' }
     yield* record(transaction, 'key.retired', actor, { key: id })
     return { outcome: 'retired' }
   },
