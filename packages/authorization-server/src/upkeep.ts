@@ -13,12 +13,13 @@ const purgePage = 500
 export function startUpkeep(context: ServerContext): () => Promise<void> {
   const { store, keys } = context
   const loops = [
-    startLoop(context, 'sequencer', sequencerIntervalMs, async () => {
-      while ((await store.numberAudit(auditPage)).numbered === auditPage);
+    startLoop(context, 'sequencer', sequencerIntervalMs, async (isEnding) => {
+      while ((await store.numberAudit(auditPage)).numbered === auditPage && !isEnding());
     }),
     startLoop(context, 'keys', keysIntervalMs, () => keys.maintain()),
-    startLoop(context, 'purge', purgeIntervalMs, async () => {
-      await store.purgeExpired(purgePage)
+    // Until nothing is left: rows expire as fast as they are made, and a page a time could fall behind.
+    startLoop(context, 'purge', purgeIntervalMs, async (isEnding) => {
+      while ((await store.purgeExpired(purgePage)).deleted >= purgePage && !isEnding());
     }),
   ]
   return async () => {
@@ -30,14 +31,15 @@ function startLoop(
   context: ServerContext,
   name: string,
   intervalMs: number,
-  work: () => Promise<void>,
+  work: (isEnding: () => boolean) => Promise<void>,
 ): () => Promise<void> {
   let running: Promise<void> = Promise.resolve()
   let busy = false
+  let ending = false
   const timer = setInterval(() => {
     if (busy) return
     busy = true
-    running = work()
+    running = work(() => ending)
       .catch((error: unknown) => {
         const fault = error instanceof Error ? `${error.name}: ${error.message}` : 'not an error'
         context.journal.write({ endpoint: `upkeep ${name}`, fault: fault.slice(0, 300) })
@@ -48,6 +50,7 @@ function startLoop(
   }, intervalMs)
   timer.unref()
   return async () => {
+    ending = true
     clearInterval(timer)
     await running
   }

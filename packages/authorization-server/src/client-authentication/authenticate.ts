@@ -12,7 +12,7 @@ import {
 import type { ServerContext } from '../context.ts'
 import type { Parameters } from '../parameters.ts'
 import { clientKeys, type RegisteredClient } from '../store/registered-client.ts'
-import type { Spending } from '../store/verbs/spent.ts'
+import { clockMarginSeconds, type Spending } from '../store/verbs/spent.ts'
 import { type ClientCredentials, readCredentials } from './credentials.ts'
 
 /** A client that proved itself, or a public one that named itself. */
@@ -107,7 +107,7 @@ function proveAssertion(
 ): Spending {
   const now = Math.floor(context.now() / 1000)
   const { jti, expiresAt } = verifyClientAssertion(assertion, keysOf(client), context.issuer, now)
-  return { kind: 'assertion', owner: client.id, id: jti, expiresAt }
+  return { kind: 'assertion', owner: client.id, id: jti, expiresAt: expiresAt + clockMarginSeconds }
 }
 
 const imported = new WeakMap<object, readonly VerificationKey[]>()

@@ -7,13 +7,10 @@ import type { FormContent } from '../http/form-proof.ts'
 import { seeOther } from '../http/page.ts'
 import type { JournalEvent } from '../journal.ts'
 import { parseParameters, required } from '../parameters.ts'
-import type { Spending } from '../store/verbs/spent.ts'
+import { clockMarginSeconds, type Spending } from '../store/verbs/spent.ts'
 import { findRedirectTarget, giveCode, readAuthorization, refuseAuthorization } from './authorization.ts'
 import { shownOf } from './authorize.ts'
 import { basePath, isFormOfSession, readBrowser, readOwnForm } from './browser.ts'
-
-/** A form is remembered this much longer than it is good for, as this clock and the store's may differ. */
-const clockMarginSeconds = 3_600
 
 /** The user's answer on the consent page. RFC 6749 §4.1.2, RFC 6749 §10.12 */
 export function consentEndpoint(context: ServerContext, request: Request): Promise<Response> {

@@ -238,8 +238,8 @@ describe.each(databaseKinds)('authorization codes on %s', (database) => {
     it('ends nothing for whoever has read it in a log: without the verifier, or as another client', async () => {
       const { form, tokens } = await redeem()
       expectRefused(await ask(site, { ...form, code_verifier: 'x'.repeat(43) }), 'code.spent')
-      expectRefused(await ask(site, form, 'rival'), 'code.spent')
-      expectRefused(await ask(site, form, 'app'), 'code.spent')
+      expectRefused(await ask(site, form, 'rival'), 'code.unknown')
+      expectRefused(await ask(site, form, 'app'), 'code.unknown')
       expect(await isActive(site, tokens.access)).toBe(true)
     })
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { databaseKinds } from './databases.ts'
 import { isActive, mintCode, signIn, signInOpaque, tokensOf } from './flows.ts'
 import { archive, basic, encodeForm, type Form, type Installation, install, notes, type Reply } from './installation.ts'
@@ -32,12 +32,18 @@ describe.each(databaseKinds)('over HTTP, on %s,', (database) => {
     const body = bodyOf(form, clientId)
     const headers = Object.entries({ ...headersOf(clientId), host: 'x', 'content-length': String(body.length) })
     const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+    const handled = site.journal.length + 1
     const { socket, closed } = await openRaw(served.port)
     if (when === 'amid the answer') socket.once('data', () => socket.destroy())
     socket.write(`POST /token HTTP/1.1\r\n${head}\r\n${body}`, () => {
       if (when === 'at once') socket.destroy()
     })
     await closed
+    // The server may have read the request or not. If it has, it is done with it before the session goes on: a refresh that is
+    // overtaken by two rotations is a reuse, for nobody could tell it from one.
+    await vi
+      .waitFor(() => expect(site.journal.length).toBeGreaterThanOrEqual(handled), { timeout: 300 })
+      .catch(() => {})
   }
 
   describe.each([

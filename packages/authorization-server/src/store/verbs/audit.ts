@@ -36,6 +36,8 @@ function hashOf(previousHash: string, seq: number, row: Row): string {
  */
 export const numberAudit = defineVerb({
   kind: 'change',
+  // In a transaction of its own: no request waits for the numbering.
+  bulk: true,
   *run(_transaction, limit: number): Verb<{ readonly numbered: number }> {
     const { rows } = yield* run(
       'SELECT id, at_ms, kind, actor, facts FROM audit WHERE seq IS NULL ORDER BY at_ms, id LIMIT $1',

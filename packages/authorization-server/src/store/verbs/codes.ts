@@ -231,7 +231,9 @@ export const redeemCode = defineVerb({
     if (row === undefined) return { outcome: 'unknown' }
     const code = codeOfRow(row)
     const verified = code.codeChallenge === exchange.codeChallenge
-    if (code.spentAt !== undefined) return yield* refuseSpent(transaction, code, exchange, verified)
+    // First, so that another client does not even learn how far the code has come.
+    if (code.clientId !== exchange.clientId) return yield* refuseForeign(transaction, code, exchange)
+    if (code.spentAt !== undefined) return yield* refuseSpent(transaction, code, verified)
     if (code.expiresAt <= transaction.now) return { outcome: 'expired', expiredAt: code.expiresAt }
 
     const problem = problemOf(code, exchange, verified)
@@ -270,25 +272,26 @@ export const redeemCode = defineVerb({
   ],
 })
 
-type ExchangeProblem = 'foreign' | 'redirect_uri_mismatch' | 'verifier_wrong' | 'resource_exceeds_grant'
+type ExchangeProblem = 'redirect_uri_mismatch' | 'verifier_wrong' | 'resource_exceeds_grant'
 
 function problemOf(code: Code, exchange: CodeExchange, verified: boolean): ExchangeProblem | undefined {
-  if (code.clientId !== exchange.clientId) return 'foreign'
   // RFC 6749 §4.1.3: present if the authorization request had it, and then identical.
   const expected = code.redirectUriSent ? code.redirectUri : undefined
   if (exchange.redirectUri !== expected && exchange.redirectUri !== code.redirectUri) return 'redirect_uri_mismatch'
   return verified ? undefined : 'verifier_wrong'
 }
 
-function* refuseSpent(
-  transaction: Transaction,
-  code: Code,
-  exchange: CodeExchange,
-  verified: boolean,
-): Verb<RedeemCodeOutcome> {
-  if (code.clientId !== exchange.clientId || !verified) return { outcome: 'spent' }
+function* refuseSpent(transaction: Transaction, code: Code, verified: boolean): Verb<RedeemCodeOutcome> {
+  if (!verified) return { outcome: 'spent' }
   if (code.grantId !== undefined) yield* endGrant(transaction, code.grantId, 'code_replayed', code.clientId)
   return { outcome: 'replayed', grantId: code.grantId }
+}
+
+/** Another client's code: counted while it lives, and always answered alike. */
+function* refuseForeign(transaction: Transaction, code: Code, exchange: CodeExchange): Verb<RedeemCodeOutcome> {
+  const isLive = code.spentAt === undefined && code.expiresAt > transaction.now
+  if (isLive) yield* countAttempt(transaction, code, exchange)
+  return { outcome: 'foreign' }
 }
 
 function* countFailure(
@@ -297,10 +300,17 @@ function* countFailure(
   exchange: CodeExchange,
   problem: ExchangeProblem,
 ): Verb<RedeemCodeOutcome> {
+  const isSpent = yield* countAttempt(transaction, code, exchange)
+  return isSpent ? { outcome: 'too_many_attempts' } : { outcome: problem }
+}
+
+/** Counts a failed exchange; the last one allowed spends the code. Returns whether it did. */
+function* countAttempt(transaction: Transaction, code: Code, exchange: CodeExchange): Verb<boolean> {
   const attempts = code.attempts + 1
-  const spentAt = attempts >= attemptLimit ? transaction.now : null
+  const isSpent = attempts >= attemptLimit
+  const spentAt = isSpent ? transaction.now : null
   yield* run('UPDATE codes SET attempts = $1, spent_at = $2 WHERE hash = $3', attempts, spentAt, exchange.codeHash)
-  return attempts >= attemptLimit ? { outcome: 'too_many_attempts' } : { outcome: problem }
+  return isSpent
 }
 
 /** The scope that asks for a refresh token (OpenID Connect Core §11). */

@@ -27,6 +27,9 @@ export const recoverLostWindow = defineVerb({
       "UPDATE grants SET ended_at = $1, ended_reason = 'recovered' WHERE ended_at IS NULL",
       transaction.now,
     )
+    // So may sessions have been closed and consents withdrawn: everybody signs in and is asked again.
+    yield* run('DELETE FROM sessions')
+    yield* run('DELETE FROM consents')
     // Codes of the lost time may have been spent: nobody redeems one that is left.
     yield* run('UPDATE codes SET spent_at = $1 WHERE spent_at IS NULL', transaction.now)
     yield* record(transaction, 'issuer.recovered', actor, { epoch, not_before: notBefore, grants })

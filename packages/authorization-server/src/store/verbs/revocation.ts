@@ -1,6 +1,7 @@
 import { record } from '../audit-record.ts'
 import { defineVerb, first, run, text, type Verb } from '../transaction.ts'
 import { endGrant } from './grants.ts'
+import { clockMarginSeconds } from './spent.ts'
 
 /** A refresh token that is proven ours, whatever its generation, and who brings it. */
 export interface FamilyRevocation {
@@ -32,7 +33,7 @@ export const revokeJwt = defineVerb({
     const { changes } = yield* run(
       'INSERT INTO revoked_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT (jti) DO NOTHING',
       jti,
-      Math.ceil(expiresAt) + 60,
+      Math.ceil(expiresAt) + clockMarginSeconds,
     )
     if (changes === 0) return { outcome: 'nothing_to_revoke' }
     yield* record(transaction, 'token.revoked', clientId, { jti })

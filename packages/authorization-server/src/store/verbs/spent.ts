@@ -1,6 +1,12 @@
 import { sha256Base64url } from '@arctos/core'
 import { defineVerb, run, type Transaction, type Verb } from '../transaction.ts'
 
+/**
+ * How much longer than it is good for something is remembered, in seconds: a node's clock judges it, the store's forgets it, and
+ * they may differ.
+ */
+export const clockMarginSeconds = 3_600
+
 /** Something that may be used once. The kind keeps uses apart: an assertion's id is no form's id. */
 export interface Spending {
   readonly kind: 'assertion' | 'consent_form'
