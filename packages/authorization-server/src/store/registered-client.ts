@@ -20,23 +20,39 @@ const redirectUri = z.string().max(2_000).refine(isRedirectUri, {
 })
 
 /** What an operator registers of a client; kept as JSON on its row. */
-export const clientSettings = z.strictObject({
-  name: z.string().min(1).max(200),
-  authenticationMethods: z.array(z.enum(clientAuthenticationMethods)).min(1),
-  grantTypes: z.array(z.string().max(100)).max(20),
-  redirectUris: z.array(redirectUri).max(20),
-  /**
-   * Which rules it follows where specifications differ: `fapi2` never rotates refresh tokens (and is confidential), `mcp` always
-   * gives them the window of a public client. Absent: `oauth2.1`.
-   */
-  profile: z.enum(clientProfiles).optional(),
-  /** Scopes that it may ask for; absent: any that the resource declares. */
-  scopes: z.array(z.string().max(200)).max(200).optional(),
-  /** Public keys for private_key_jwt, as JWKs. */
-  keys: z.array(z.record(z.string(), z.json())).max(10).optional(),
-  /** The resource whose server this credential is for: it introspects, and gets no tokens. */
-  resourceServerOf: z.string().max(500).optional(),
-})
+export const clientSettings = z
+  .strictObject({
+    name: z.string().min(1).max(200),
+    authenticationMethods: z.array(z.enum(clientAuthenticationMethods)).min(1),
+    grantTypes: z.array(z.string().max(100)).max(20),
+    redirectUris: z.array(redirectUri).max(20),
+    /**
+     * Which rules it follows where specifications differ: `fapi2` never rotates refresh tokens (and is confidential), `mcp` always
+     * gives them the window of a public client. Absent: `oauth2.1`.
+     */
+    profile: z.enum(clientProfiles).optional(),
+    /** Scopes that it may ask for; absent: any that the resource declares. */
+    scopes: z.array(z.string().max(200)).max(200).optional(),
+    /** Public keys for private_key_jwt, as JWKs. */
+    keys: z.array(z.record(z.string(), z.json())).max(10).optional(),
+    /** The resource whose server this credential is for: it introspects, and gets no tokens. */
+    resourceServerOf: z.string().max(500).optional(),
+  })
+  .refine(
+    ({ authenticationMethods }) => authenticationMethods.length === 1 || !authenticationMethods.includes('none'),
+    {
+      error: 'a public client (none) has no other authentication method',
+      path: ['authenticationMethods'],
+    },
+  )
+  .refine(({ profile, authenticationMethods }) => profile !== 'fapi2' || !authenticationMethods.includes('none'), {
+    error: 'a client of profile fapi2 is confidential',
+    path: ['profile'],
+  })
+  .refine(({ resourceServerOf, grantTypes }) => resourceServerOf === undefined || grantTypes.length === 0, {
+    error: 'a resource server introspects and gets no tokens: it has no grant types',
+    path: ['grantTypes'],
+  })
 
 export type ClientSettings = z.infer<typeof clientSettings>
 
