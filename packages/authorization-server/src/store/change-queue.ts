@@ -25,13 +25,21 @@ export function createChangeQueue({ run, limit, parallel }: ChangeQueueOptions):
   let next: (() => void) | undefined
   let waiting = 0
   let lastSize = 1
+  let held: { readonly flush: () => void; readonly timer: NodeJS.Timeout } | undefined
 
-  // Those whom the last batch answered come back within moments of each other: as long as each turn brings more of them, they
-  // go together. A change that comes alone to a quiet server finds that the last batch was one of one, and goes at once.
-  const gather = (flush: () => void, seen: number, since: number): void => {
-    const isComing = waiting > seen && waiting < lastSize && performance.now() - since < gatherMs
-    if (isComing) setImmediate(gather, flush, waiting, since)
-    else begin(flush)
+  // Those whom the last batch answered come back within moments of each other, and one commit for all of them costs little more
+  // than one for each. So a batch waits for as many as there were before, or for a moment. A change that comes to a quiet server
+  // finds that the last batch was one of one, and goes at once.
+  const gather = (flush: () => void): void => {
+    if (waiting >= lastSize) begin(flush)
+    else held = { flush, timer: setTimeout(release, gatherMs) }
+  }
+  const release = (): void => {
+    if (held === undefined) return
+    const { flush, timer } = held
+    held = undefined
+    clearTimeout(timer)
+    begin(flush)
   }
 
   const begin = (flush: () => void): void => {
@@ -47,7 +55,7 @@ export function createChangeQueue({ run, limit, parallel }: ChangeQueueOptions):
   }
 
   const batch = createTurnBatch<Arrival, unknown>({
-    schedule: (flush) => void setImmediate(gather, flush, 0, performance.now()),
+    schedule: (flush) => void setImmediate(gather, flush),
     limit,
     run(arrivals) {
       underWay += 1
@@ -67,6 +75,7 @@ export function createChangeQueue({ run, limit, parallel }: ChangeQueueOptions):
   })
   return (change) => {
     waiting += 1
+    if (held !== undefined && waiting === lastSize) setImmediate(release)
     return batch.add({ change, arrivedAt: performance.now() })
   }
 }
