@@ -11,8 +11,13 @@ export interface ListenOptions {
   readonly hosts: readonly string[]
   /** PEM; with it the server speaks TLS, HTTP/2 with fallback to HTTP/1.1. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined
-  /** Proxies whose `X-Forwarded-For` is believed, as addresses or CIDR ranges. */
+  /**
+   * Proxies whose `X-Forwarded-For` is believed, as addresses or CIDR ranges. Without TLS, nobody else may connect but this
+   * machine: tokens and passwords do not go in clear past the proxy (RFC 6750 §5.2).
+   */
   readonly trustedProxies?: readonly string[] | undefined
+  /** Hears of a connection without TLS that was closed for where it came from. */
+  readonly onStranger?: ((address: string) => void) | undefined
 }
 
 export interface Listening {
@@ -74,12 +79,27 @@ export async function listen(server: Served, options: ListenOptions): Promise<Li
   }
   const make = (): NodeServer =>
     options.tls === undefined
-      ? createServer(limits, listener)
+      ? closeToStrangers(createServer(limits, listener), proxies, options.onStranger)
       : createSecureServer({ ...limits, ...secureLimits, ...options.tls }, (incoming, outgoing) =>
           listener(incoming as never, outgoing as never),
         ).setTimeout(timeouts.requestTimeout)
 
   return await bindAll(make, options.port, options.hosts)
+}
+
+/** Ends a connection that is neither from this machine nor from a proxy that is named, before a byte of it is read. */
+function closeToStrangers(
+  server: Server,
+  proxies: BlockList | undefined,
+  onStranger: ListenOptions['onStranger'],
+): Server {
+  const loopback = proxyList(['127.0.0.0/8', '::1'])
+  return server.on('connection', (socket: Socket) => {
+    const address = remoteAddress(socket)
+    if (isListed(loopback, address) || (proxies !== undefined && isListed(proxies, address))) return
+    socket.destroy()
+    onStranger?.(address)
+  })
 }
 
 /** HTTP/2 has no time limit of its own for a request whose sender keeps it alive by a byte now and then. */
@@ -177,16 +197,25 @@ function proxyList(ranges: readonly string[]): BlockList {
   return list
 }
 
+function remoteAddress(socket: Socket): string {
+  return (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+}
+
+function isListed(list: BlockList, address: string): boolean {
+  // A link-local address names its interface, which no list does.
+  const plain = address.replace(/%.*$/, '')
+  return isIP(plain) !== 0 && list.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+}
+
 /**
  * Who is asking: the connection's other end, or the last address that a trusted proxy saw and that is not a proxy itself. What is
  * no address ends the search: the one that passed it on is then all that is known.
  */
 function peerAddress(incoming: IncomingMessage, proxies: BlockList | undefined): string {
-  let address = (incoming.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+  let address = remoteAddress(incoming.socket)
   if (proxies === undefined) return address
-  const isProxy = (candidate: string): boolean => proxies.check(candidate, isIPv6(candidate) ? 'ipv6' : 'ipv4')
   const hops = String(incoming.headers['x-forwarded-for'] ?? '').split(',')
-  while (isIP(address) !== 0 && isProxy(address)) {
+  while (isListed(proxies, address)) {
     const hop = (hops.pop() ?? '').trim().replace(/^::ffff:(?=\d+\.)/i, '')
     if (isIP(hop) === 0) break
     address = hop

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { connect as connectHttp2, constants } from 'node:http2'
 import { request as secureRequest } from 'node:https'
+import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { connect as connectTls } from 'node:tls'
 import { type AuthorizationServer, bindAll, listen } from '@arctos/authorization-server'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -394,6 +396,43 @@ describe('the peer', () => {
 
   it('is the same for a proxy of IPv6', async () => {
     expect(await seen(['2001:db8::9, 2001:db8:1::1'], ['127.0.0.0/8', '2001:db8:1::/48'])).toBe('2001:db8::9')
+  })
+})
+
+const outward = Object.values(networkInterfaces())
+  .flat()
+  .find((each) => each !== undefined && !each.internal && each.family === 'IPv4')?.address
+
+describe.skipIf(outward === undefined)('without TLS, a peer that is not this machine by its address', () => {
+  const host = outward ?? ''
+
+  async function received(trustedProxies: readonly string[] | undefined): Promise<readonly [string, readonly string[]]> {
+    const strangers: string[] = []
+    const onStranger = (address: string): void => void strangers.push(address)
+    const server = { handle: () => new Response('here') }
+    const listening = await listen(server, { port: 0, hosts: [host], trustedProxies, onStranger })
+    const socket = connect(listening.port, host)
+    socket.on('error', () => undefined)
+    let text = ''
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+    })
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    await ended(socket)
+    await listening.close(0)
+    return [text, strangers]
+  }
+
+  it.each([
+    ['no proxy is named', undefined],
+    ['another proxy is named', ['203.0.113.7']],
+  ])('is cut off before it is answered where %s [RFC 6750 §5.2(a)]', async (_, proxies) => {
+    expect(await received(proxies)).toEqual(['', [host]])
+  })
+
+  it('is answered where it is named itself', async () => {
+    const [text, strangers] = await received([host])
+    expect([text.slice(0, 12), strangers]).toEqual(['HTTP/1.1 200', []])
   })
 })
 

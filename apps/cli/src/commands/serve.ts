@@ -138,5 +138,17 @@ function listenOptions(configuration: Configuration, issuer: string, tls: Listen
       `--issuer: ${issuer} needs --tls-cert and --tls-key, or --trusted-proxies for the proxy in front`,
     )
   }
-  return { port, hosts: chosen, tls, trustedProxies }
+  return { port, hosts: chosen, tls, trustedProxies, onStranger: warnOnce() }
+}
+
+/** A proxy that was forgotten in the list shows itself once; whoever knocks must not fill the log. */
+function warnOnce(): (address: string) => void {
+  let isTold = false
+  return (address) => {
+    if (isTold) return
+    isTold = true
+    process.stderr.write(
+      `arctos: warning: closed a connection from ${address}: without TLS only loopback and --trusted-proxies may connect\n`,
+    )
+  }
 }
