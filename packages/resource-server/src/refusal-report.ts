@@ -48,6 +48,24 @@ export function createRefusalReporter(options: RefusalReporterOptions): RefusalR
   const reports = new Map<string, RefusalReport>()
   const write = options.journal ?? ((line: string) => void process.stderr.write(`${line}\n`))
 
+  let isTold = false
+  /** What the operator's own functions throw must not decide about a request: it is told once, and the answer stands. */
+  const tell = (error: unknown): void => {
+    if (isTold) return
+    isTold = true
+    process.stderr.write(`arctos: reporting a refusal failed: ${describeFault(error)}\n`)
+  }
+  const attempt = <Result>(work: () => Result): Result | undefined => {
+    try {
+      const result = work()
+      if (result instanceof Promise) result.catch(tell)
+      return result
+    } catch (error) {
+      tell(error)
+      return undefined
+    }
+  }
+
   const remember = (receipt: string, report: RefusalReport): void => {
     reports.set(receipt, report)
     if (reports.size <= remembered) return
@@ -60,16 +78,18 @@ export function createRefusalReporter(options: RefusalReporterOptions): RefusalR
       const at = Math.floor(now() / 1_000)
       const content = { at, reason, facts, owner, audience: resource }
       const isBare = reason === 'credentials.missing'
-      const sealed = isBare ? undefined : seal?.(content)
+      const sealed = isBare ? undefined : attempt(() => seal?.(content))
       const receipt = isBare ? undefined : (sealed ?? randomBytes(12).toString('base64url'))
       const method = request.method.slice(0, 20)
       const path = pathOf(request.url).slice(0, 200)
       const report = { ...explainRefusal(reason, facts), receipt, at, method, path }
       if (receipt !== undefined && sealed === undefined) remember(receipt, report)
       if (receipt !== undefined && (sealed === undefined || options.journal !== undefined || fault !== undefined)) {
-        write(JSON.stringify({ event: 'refusal', receipt, ...content, method, path, fault: describeFault(fault) }))
+        attempt(() =>
+          write(JSON.stringify({ event: 'refusal', receipt, ...content, method, path, fault: describeFault(fault) })),
+        )
       }
-      onRefusal?.(report)
+      attempt(() => onRefusal?.(report))
       return receipt
     },
     find: (receipt) => reports.get(receipt),

@@ -25,11 +25,13 @@ type Middleware = (request: ExpressRequest, response: NodeResponse, next: (error
 export function protect<Scope extends string>(api: ResourceServer<Scope>, policy: Policy<Scope> = {}): Middleware {
   const decide = api.guard(policy)
   return (request, response, next) => {
-    decide(guardRequest(request, request.originalUrl ?? request.url)).then((decision) => {
-      if (!decision.ok) return send(response, decision.response)
-      request.access = decision.access
-      next()
-    }, next)
+    decide(guardRequest(request, request.originalUrl ?? request.url))
+      .then((decision) => {
+        if (!decision.ok) return send(response, decision.response)
+        request.access = decision.access
+        next()
+      })
+      .catch(next)
   }
 }
 

@@ -12,6 +12,8 @@ export interface NodeRequest {
 export interface NodeResponse {
   writeHead(status: number, headers: Record<string, string>): unknown
   end(body: string): unknown
+  destroy(): unknown
+  readonly headersSent: boolean
 }
 
 /** Node's `headers` drops the second of two Authorization headers without a word; `rawHeaders` has both (RFC 6750 §2). */
@@ -27,4 +29,11 @@ export function guardRequest(request: NodeRequest, url = request.url): GuardRequ
 export function send(response: NodeResponse, { status, headers, body }: Answer): void {
   response.writeHead(status, { ...headers, 'content-length': String(Buffer.byteLength(body)) })
   response.end(body)
+}
+
+/** Ends a request that failed, where no framework would: an answer that has begun can only be broken off. */
+export function fail(response: NodeResponse, error: unknown): void {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : 'a handler failed'}\n`)
+  if (response.headersSent) response.destroy()
+  else send(response, { status: 500, headers: { 'cache-control': 'no-store' }, body: '' })
 }

@@ -2,9 +2,12 @@ import type { Policy } from '../policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
 import type { Access } from '../token-check.ts'
-import { guardRequest, type NodeRequest, type NodeResponse, send } from './node-message.ts'
+import { fail, guardRequest, type NodeRequest, type NodeResponse, send } from './node-message.ts'
 
-/** Guards a listener of `node:http`: it runs only for good tokens, with `request.access`. */
+/**
+ * Guards a listener of `node:http`: it runs only for good tokens, with `request.access`. One that throws or rejects is answered
+ * with 500 and told on stderr: `node:http` drops the promise, and nobody else would hear of it.
+ */
 export function protect<Scope extends string, Request extends NodeRequest, Response extends NodeResponse>(
   api: ResourceServer<Scope>,
   policy: Policy<Scope>,
@@ -12,9 +15,13 @@ export function protect<Scope extends string, Request extends NodeRequest, Respo
 ): (request: Request, response: Response) => Promise<void> {
   const decide = api.guard(policy)
   return async (request, response) => {
-    const decision = await decide(guardRequest(request))
-    if (decision.ok) await handler(Object.assign(request, { access: decision.access }), response)
-    else send(response, decision.response)
+    try {
+      const decision = await decide(guardRequest(request))
+      if (decision.ok) await handler(Object.assign(request, { access: decision.access }), response)
+      else send(response, decision.response)
+    } catch (error) {
+      fail(response, error)
+    }
   }
 }
 
