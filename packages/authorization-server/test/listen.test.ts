@@ -406,7 +406,9 @@ const outward = Object.values(networkInterfaces())
 describe.skipIf(outward === undefined)('without TLS, a peer that is not this machine by its address', () => {
   const host = outward ?? ''
 
-  async function received(trustedProxies: readonly string[] | undefined): Promise<readonly [string, readonly string[]]> {
+  async function received(
+    trustedProxies: readonly string[] | undefined,
+  ): Promise<readonly [string, readonly string[]]> {
     const strangers: string[] = []
     const onStranger = (address: string): void => void strangers.push(address)
     const server = { handle: () => new Response('here') }

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import type { RequestListener } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { protect } from '../src/adapters/node.ts'
 import { guardOf, present } from './guard.ts'
@@ -29,7 +29,7 @@ describe('a refusal', () => {
 
 describe('a handler of node:http', () => {
   async function ask(handler: Parameters<typeof protect>[2]): Promise<Response> {
-    const { origin, close } = await listen(protect(guardOf(issuer), {}, handler) as Parameters<typeof createServer>[1])
+    const { origin, close } = await listen(protect(guardOf(issuer), {}, handler) as RequestListener)
     try {
       return await fetch(origin, { headers: { authorization: `Bearer ${issuer.token()}` } })
     } finally {
