@@ -79,3 +79,8 @@ function promptHidden(question: string): Promise<string> {
     })
   })
 }
+
+/** Epoch seconds as people write a time. */
+export function iso(seconds: number): string {
+  return new Date(seconds * 1_000).toISOString().replace('.000', '')
+}

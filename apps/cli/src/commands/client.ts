@@ -19,9 +19,8 @@ import {
 } from '@arctos/core'
 import type { Command } from 'commander'
 import { operator, type RawOptions, withStore } from '../open.ts'
-import { CommandError, report, table } from '../terminal.ts'
+import { CommandError, iso, report, table } from '../terminal.ts'
 import { gather, storeCommand } from './options.ts'
-import { iso } from './user.ts'
 
 interface ClientOptions extends RawOptions {
   readonly id?: string
@@ -34,7 +33,6 @@ interface ClientOptions extends RawOptions {
   readonly profile?: string
   readonly jwk?: string
   readonly newSecret?: boolean
-  readonly disable?: boolean
   readonly enable?: boolean
   readonly json?: boolean
 }

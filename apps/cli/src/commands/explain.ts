@@ -6,9 +6,8 @@ import { readJournalLine, resourceServer } from '@arctos/resource-server'
 import type { Command } from 'commander'
 import { openAnyKey } from '../key-file.ts'
 import { configurationOf, placeOf, type RawOptions, withStore } from '../open.ts'
-import { CommandError, paint, readSecret, report } from '../terminal.ts'
+import { CommandError, iso, paint, readSecret, report } from '../terminal.ts'
 import { gather, storeCommand } from './options.ts'
-import { iso } from './user.ts'
 
 interface ExplainOptions extends RawOptions {
   readonly journal?: string

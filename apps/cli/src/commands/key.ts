@@ -3,9 +3,8 @@ import { isJsonObject, parseJsonObjectText } from '@arctos/core'
 import type { Command } from 'commander'
 import { generateKey, openAnyKey } from '../key-file.ts'
 import { operator, placeOf, type RawOptions, withStore } from '../open.ts'
-import { CommandError, print, report, table } from '../terminal.ts'
+import { CommandError, iso, print, report, table } from '../terminal.ts'
 import { storeCommand } from './options.ts'
-import { iso } from './user.ts'
 
 export function registerKey(program: Command): void {
   const key = program.command('key').description('keys of the server')

@@ -2,9 +2,8 @@ import type { Store } from '@arctos/authorization-server'
 import { decodeUnverifiedJws, parseClaims, parseOpaqueToken, Refusal, sha256Base64url } from '@arctos/core'
 import type { Command } from 'commander'
 import { type RawOptions, withStore } from '../open.ts'
-import { CommandError, readSecret, report } from '../terminal.ts'
+import { CommandError, iso, readSecret, report } from '../terminal.ts'
 import { storeCommand } from './options.ts'
-import { iso } from './user.ts'
 
 export function registerToken(program: Command): void {
   const token = program.command('token').description('tokens')

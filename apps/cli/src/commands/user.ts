@@ -1,7 +1,7 @@
 import { hashPassword, passwordProblem, type Store } from '@arctos/authorization-server'
 import type { Command } from 'commander'
 import { operator, type RawOptions, withStore } from '../open.ts'
-import { CommandError, readSecret, report, table } from '../terminal.ts'
+import { CommandError, iso, readSecret, report, table } from '../terminal.ts'
 import { storeCommand } from './options.ts'
 
 export function registerUser(program: Command): void {
@@ -69,9 +69,4 @@ async function idOf(store: Store, username: string): Promise<string> {
   const user = await store.readUserByName(username)
   if (user === undefined) throw new CommandError(`there is no user ${username}`)
   return user.id
-}
-
-/** Epoch seconds as people write a time. */
-export function iso(seconds: number): string {
-  return new Date(seconds * 1_000).toISOString().replace('.000', '')
 }
