@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openStore, verifyPassword } from '@arctos/authorization-server'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Running, start } from './running.ts'
 import { arctos } from './transcript.ts'
@@ -139,6 +140,25 @@ describe('arctos dev', { timeout: 60_000 }, () => {
     dev = start(args, cwd)
     await dev.until(/Ctrl-C ends/)
     env = readEnvironment()
+  })
+
+  it('restores samples that were changed since', async () => {
+    await dev.stop()
+    const place = ['--data-dir', 'data']
+    await arctos(['client', 'update', env['CLIENT_ID'] ?? '', '--new-secret', ...place], { cwd })
+    await arctos(['client', 'disable', env['CLIENT2_ID'] ?? '', ...place], { cwd })
+    await arctos(['user', 'password', 'ada', ...place], { cwd, input: 'another password of hers' })
+    await arctos(['user', 'disable', 'ada', ...place], { cwd })
+    dev = start(args, cwd)
+    await dev.until(/Ctrl-C ends/)
+    env = readEnvironment()
+    expect(await getToken('read')).toMatch(/^ey/)
+    expect((await arctos(['user', 'list', ...place], { cwd })).output).not.toContain('disabled')
+    expect((await arctos(['client', 'list', ...place], { cwd })).output).not.toContain('disabled')
+    const store = await openStore({ database: join(cwd, 'data', 'arctos.sqlite') })
+    const ada = await store.readUserByName('ada')
+    await store.close()
+    expect(await verifyPassword(env['PASSWORD'] ?? '', ada?.passwordHash)).toBe(true)
   })
 })
 

@@ -12,7 +12,7 @@ export { rotateSigningKey } from './keys/key-maintenance.ts'
 export { readReceiptKeys } from './keys/opened-keys.ts'
 export { type SigningAlgorithm, signingAlgorithms } from './keys/signing-key.ts'
 export { bindAll, type Listening, type ListenOptions, listen } from './listen.ts'
-export { hashPassword, passwordProblem } from './passwords.ts'
+export { hashPassword, passwordProblem, verifyPassword } from './passwords.ts'
 export { StoreUnavailable } from './store/engine.ts'
 export { openStore, type StoreOptions } from './store/open-store.ts'
 export {

@@ -20,7 +20,7 @@ import { writeEnvironmentFile } from '../dev/environment-file.ts'
 import { makeFirstCalls } from '../dev/first-calls.ts'
 import { introduce } from '../dev/introduction.ts'
 import { createNotesApi } from '../dev/notes-api.ts'
-import { registerSamples, type Samples } from '../dev/samples.ts'
+import { registerSamples, restoreUser, type Samples } from '../dev/samples.ts'
 import { openDevelopmentKey } from '../key-file.ts'
 import { configurationOf, defaultDataDir, type RawOptions } from '../open.ts'
 import { ended } from '../signals.ts'
@@ -72,7 +72,9 @@ async function run(options: DevOptions): Promise<void> {
   const receipts = { seal: server.context.receipts.sealContent }
   notesApi = createNotesApi(issuer, samples, { receipts, onRefusal: reports.add })
 
-  const isRight = await showFirstCalls(issuer, samples, reports)
+  // The calls need no user: the slow hash of the password is compared meanwhile.
+  const restored = restoreUser(store, samples)
+  const isRight = await showFirstCalls(issuer, samples, reports, restored)
   if (options.writeEnv !== undefined) writeEnvironmentFile(options.writeEnv, issuer, samples)
   if (options.once !== true) await ended()
   await shutDown([listening, api], stopUpkeep, store)
@@ -90,8 +92,13 @@ async function shutDown(
 }
 
 /** Makes both calls and prints what they show; true when one was accepted and the other refused. */
-async function showFirstCalls(issuer: string, samples: Samples, reports: Reports): Promise<boolean> {
-  const calls = await makeFirstCalls(issuer, samples)
+async function showFirstCalls(
+  issuer: string,
+  samples: Samples,
+  reports: Reports,
+  restored: Promise<void>,
+): Promise<boolean> {
+  const [calls] = await Promise.all([makeFirstCalls(issuer, samples), restored])
   for (const line of introduce(issuer, samples, calls, reports.last())) print(line)
   reports.startPrinting()
   return calls.accepted.status === 200 && calls.refused.status === 403

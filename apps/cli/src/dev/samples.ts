@@ -5,6 +5,7 @@ import {
   type KeyEncryptionKey,
   type ResourceSettings,
   type Store,
+  verifyPassword,
 } from '@arctos/authorization-server'
 import {
   deriveKey,
@@ -165,10 +166,29 @@ async function registerClient(
   settings: ClientSettings,
 ): Promise<void> {
   const known = await store.readClient(id)
-  if (known !== undefined && JSON.stringify(known.settings) === JSON.stringify(settings)) return
   const secretHash = secret && sha256Base64url(secret.reveal())
+  const isSame = JSON.stringify(known?.settings) === JSON.stringify(settings) && known?.secretHash === secretHash
+  if (known !== undefined && isSame && known.disabledAt === undefined) return
   if (known === undefined) await store.createClient({ id, settings, secretHash, actor })
-  else await store.updateClient({ id, settings, secretHash, actor })
+  else
+    await store.updateClient({
+      id,
+      settings,
+      secretHash,
+      disabled: known.disabledAt === undefined ? undefined : false,
+      actor,
+    })
+}
+
+/** Gives the sample account its password and its rights again, whatever was changed since. It takes one argon2 hash. */
+export async function restoreUser(store: Store, { username, password }: Samples): Promise<void> {
+  const user = await store.readUserByName(username)
+  if (user === undefined) return
+  const isRight = await verifyPassword(password.reveal(), user.passwordHash)
+  if (isRight && user.disabledAt === undefined) return
+  const passwordHash = isRight ? undefined : await hashPassword(password.reveal())
+  const disabled = user.disabledAt === undefined ? undefined : false
+  await store.changeUser({ id: user.id, passwordHash, disabled, actor })
 }
 
 async function registerUser(store: Store, { username, password }: Samples): Promise<void> {
