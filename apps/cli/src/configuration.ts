@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { type SigningAlgorithm, signingAlgorithms } from '@arctos/authorization-server'
+import { isIP } from 'node:net'
+import { issuerProblem, type SigningAlgorithm, signingAlgorithms } from '@arctos/authorization-server'
 import { parse } from 'yaml'
 import { z } from 'zod'
 
@@ -15,15 +16,27 @@ interface Field {
   readonly meaning: string
   readonly allowed: string
   readonly schema: z.ZodType
+  /** A rule that its schema cannot say; the answer ends the message. */
+  readonly problem?: (value: string) => string | undefined
   /** Its value must not be shown. */
   readonly secret?: boolean
 }
 
 const port = z.coerce.number().int().min(0).max(65_535)
 const seconds = z.coerce.number().int().min(0).max(31_536_000)
+const lifetime = z.coerce.number().int().min(1).max(31_536_000)
 const text = z.string().min(1).max(4_000)
 const truth = z.union([z.boolean(), z.stringbool()])
 const list = z.union([z.array(text), text.transform((value) => value.split(',').map((part) => part.trim()))])
+const ranges = list.refine((values) => values.every(isAddressOrRange))
+
+function isAddressOrRange(value: string): boolean {
+  const [address = '', bits, ...rest] = value.split('/')
+  // A zone names an interface of this machine; lists of addresses have none.
+  const family = address.includes('%') ? 0 : isIP(address)
+  if (family === 0 || rest.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+}
 
 const fields = [
   {
@@ -47,6 +60,7 @@ const fields = [
     meaning: 'issuer identifier',
     allowed: 'https://HOST, or http on loopback; no trailing slash',
     schema: text,
+    problem: issuerProblem,
   },
   {
     key: 'database',
@@ -105,7 +119,7 @@ const fields = [
     placeholder: 'A,B',
     meaning: 'proxies whose X-Forwarded-For is believed',
     allowed: 'addresses or CIDR ranges, separated by commas',
-    schema: list,
+    schema: ranges,
   },
   {
     key: 'durableStorage',
@@ -132,15 +146,15 @@ const fields = [
     key: 'refreshIdleSeconds',
     placeholder: 'N',
     meaning: 'how long a refresh token may rest',
-    allowed: 'seconds',
-    schema: seconds,
+    allowed: 'a whole number of seconds, 1 at least',
+    schema: lifetime,
   },
   {
     key: 'refreshAbsoluteSeconds',
     placeholder: 'N',
     meaning: 'how long a grant lives at most',
-    allowed: 'seconds',
-    schema: seconds,
+    allowed: 'a whole number of seconds, 1 at least',
+    schema: lifetime,
   },
 ] as const satisfies readonly Field[]
 
@@ -219,8 +233,9 @@ function readFile(file: string): Record<string, unknown> {
       `configuration file ${file}: ${error instanceof Error ? error.message : 'cannot be read'}`,
     )
   }
-  if (typeof settings !== 'object' || settings === null)
-    throw new ConfigurationError(`configuration file ${file}: not a list of keys`)
+  // A file of comments only.
+  if (settings === null || settings === undefined) return {}
+  if (typeof settings !== 'object') throw new ConfigurationError(`configuration file ${file}: not a list of keys`)
   const known = fields.map((field) => field.key as string)
   const unknown = Object.keys(settings).find((key) => !known.includes(key))
   if (unknown !== undefined) {
@@ -229,9 +244,11 @@ function readFile(file: string): Record<string, unknown> {
   return settings as Record<string, unknown>
 }
 
-function check({ schema, allowed, secret }: Field, source: string, value: unknown): unknown {
+function check({ schema, allowed, problem, secret }: Field, source: string, value: unknown): unknown {
   const result = schema.safeParse(value)
-  if (result.success) return result.data
+  const rule = result.success && problem?.(String(result.data))
+  if (result.success && !rule) return result.data
+  if (rule) throw new ConfigurationError(`${source}: ${JSON.stringify(value)} is not allowed; ${rule}`)
   throw new ConfigurationError(
     `${source}: ${secret ? 'the value' : JSON.stringify(value)} is not allowed; it must be ${allowed}`,
   )

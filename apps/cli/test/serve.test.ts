@@ -1,5 +1,6 @@
+import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -70,6 +71,36 @@ describe('arctos serve', { timeout: 60_000 }, () => {
       { ARCTOS_KEY: key },
       /--tls-cert and --tls-key go together/,
     ],
+    [
+      'with a proxy that is no address',
+      ['--trusted-proxies', 'foo'],
+      { ARCTOS_KEY: key },
+      /--trusted-proxies: "foo" is not allowed; it must be addresses or CIDR ranges/,
+    ],
+    [
+      'with a range that is none',
+      ['--trusted-proxies', '10.0.0.0/99'],
+      { ARCTOS_KEY: key },
+      /--trusted-proxies: "10.0.0.0\/99" is not allowed/,
+    ],
+    [
+      'with a default resource that is not registered',
+      ['--default-resource', 'http://nope', '--data-dir', 'nope'],
+      { ARCTOS_KEY: key },
+      /^arctos: defaultResource: "http:\/\/nope" is not allowed; it must be a registered resource.*\n$/,
+    ],
+    [
+      'with refresh tokens that never live',
+      ['--refresh-idle-seconds', '0'],
+      { ARCTOS_KEY: key },
+      /--refresh-idle-seconds: "0" is not allowed/,
+    ],
+    [
+      'with an issuer of the environment that is none',
+      [],
+      { ARCTOS_KEY: key, ARCTOS_ISSUER: 'https://as.example.com/' },
+      /ARCTOS_ISSUER: "https:\/\/as.example.com\/" is not allowed; it must not end with a slash/,
+    ],
   ])('does not start %s', async (_name, args, env, message) => {
     const ended = await serve(args, env as Record<string, string>)
     expect(ended).toMatchObject({ exitCode: 1, output: expect.stringMatching(message) })
@@ -87,6 +118,26 @@ describe('arctos serve', { timeout: 60_000 }, () => {
     expect(wrong.output).toMatch(/port in wrong.yaml: "many" is not allowed; it must be a whole number/)
     const unknown = await serve(['--config', file('unknown.yaml', 'prot: 1\n')])
     expect(unknown.output).toMatch(/prot is no key; allowed are port, /)
+  })
+
+  it('reads an empty configuration file as one that says nothing', async () => {
+    expect((await serve(['--config', file('empty.yaml', '# nothing yet\n')])).output).toMatch(
+      /there is no key-encryption key/,
+    )
+  })
+
+  it('names a port that is taken in one line', async () => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    await once(taken, 'listening')
+    const { port } = taken.address() as AddressInfo
+    const ended = await serve(['--port', String(port), '--data-dir', 'taken'], { ARCTOS_KEY: key })
+    taken.close()
+    expect(ended).toMatchObject({ exitCode: 1, output: expect.stringMatching(/^arctos: .*EADDRINUSE.*\n$/) })
+  })
+
+  it('names a data directory that cannot be one in one line', async () => {
+    const ended = await serve(['--data-dir', join(file('plain', ''), 'below')], { ARCTOS_KEY: key })
+    expect(ended).toMatchObject({ exitCode: 1, output: expect.stringMatching(/^arctos: ENOTDIR.*\n$/) })
   })
 
   it('never repeats a secret of the configuration', async () => {

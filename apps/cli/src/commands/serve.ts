@@ -3,13 +3,12 @@ import {
   createAuthorizationServer,
   createJournal,
   isLoopbackIssuer,
-  issuerProblem,
-  type Listening,
   type ListenOptions,
   listen,
   openStore,
   type Store,
 } from '@arctos/authorization-server'
+import { resourceKey } from '@arctos/core'
 import type { Command } from 'commander'
 import { type Configuration, ConfigurationError } from '../configuration.ts'
 import { openKey } from '../key-file.ts'
@@ -19,6 +18,8 @@ import { withConfiguration } from './options.ts'
 
 /** How long requests in flight may take to finish after SIGTERM. */
 const drainLimitMs = 8_000
+/** How long all of the end may take; an orchestrator kills after 10 s. */
+const exitLimitMs = 9_500
 
 export function registerServe(program: Command): void {
   const serve = program.command('serve').description('run the authorization server')
@@ -51,8 +52,10 @@ async function run(configuration: Configuration): Promise<void> {
   const tls = readTls(configuration)
   const { database } = placeOf(configuration)
   const store = await openStore({ database, connections: configuration.databaseConnections })
+  let late: NodeJS.Timeout | undefined
   try {
     await prepareSchema(store, database)
+    await checkDefaultResource(store, configuration)
     const server = await createAuthorizationServer({
       issuer,
       store,
@@ -71,24 +74,26 @@ async function run(configuration: Configuration): Promise<void> {
     for (const warning of warnings) process.stderr.write(`arctos: warning: ${warning}\n`)
     process.stderr.write(`arctos: ${issuer} on ${where.hosts.join(', ')} port ${listening.port}\n`)
     await ended()
-    await shutDown(listening, stopUpkeep)
+    late = exitLate()
+    await Promise.all([listening.close(drainLimitMs), stopUpkeep()])
   } finally {
     await store.close()
+    late?.unref()
   }
 }
 
-async function shutDown(listening: Listening, stopUpkeep: () => Promise<void>): Promise<void> {
-  await listening.close(drainLimitMs)
-  await stopUpkeep()
+/** Ends the process when something hangs; a process that has nothing left to do does not wait for it. */
+function exitLate(): NodeJS.Timeout {
+  const timer = setTimeout(() => {
+    process.stderr.write(`arctos: not everything ended within ${exitLimitMs / 1_000} s; what was left is cut off\n`)
+    process.exit(1)
+  }, exitLimitMs)
+  return timer
 }
 
 function checkIssuer({ issuer, port = 4000 }: Configuration): string {
-  const wanted = issuer ?? `http://localhost:${port}`
-  const problem = issuerProblem(wanted)
-  if (problem !== undefined)
-    throw new ConfigurationError(`--issuer: ${JSON.stringify(wanted)} is not allowed; ${problem}`)
   if (issuer === undefined && port === 0) throw new ConfigurationError('--port 0 needs an --issuer')
-  return wanted
+  return issuer ?? `http://localhost:${port}`
 }
 
 function readTls({ tlsCert, tlsKey }: Configuration): ListenOptions['tls'] {
@@ -110,6 +115,16 @@ async function prepareSchema(store: Store, database: string): Promise<void> {
       `the database is behind its schema (${pending.join(', ')}); run: arctos migrate --database URL`,
     )
   }
+}
+
+/** Else every request that names no resource would be refused, and nobody would know why. */
+async function checkDefaultResource(store: Store, { defaultResource }: Configuration): Promise<void> {
+  if (defaultResource === undefined) return
+  const [found] = await store.readResources([resourceKey(defaultResource)])
+  if (found !== undefined) return
+  throw new ConfigurationError(
+    `defaultResource: ${JSON.stringify(defaultResource)} is not allowed; it must be a registered resource identifier (arctos resource list)`,
+  )
 }
 
 function lifetimesOf(configuration: Configuration) {
