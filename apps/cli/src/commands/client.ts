@@ -178,12 +178,8 @@ function checkSettings(settings: unknown): ClientSettings {
     const [issue] = checked.error.issues
     throw new CommandError(`${issue?.path.join('.') ?? 'settings'}: ${issue?.message ?? 'not allowed'}`)
   }
-  const { authenticationMethods, grantTypes, keys, profile } = checked.data
-  const isPublic = authenticationMethods.includes('none')
-  if (isPublic && authenticationMethods.length > 1)
-    throw new CommandError('a public client (none) has no other authentication method')
-  if (isPublic && profile === 'fapi2') throw new CommandError('a client of profile fapi2 is confidential')
-  if (isPublic && grantTypes.includes('client_credentials'))
+  const { authenticationMethods, grantTypes, keys } = checked.data
+  if (authenticationMethods.includes('none') && grantTypes.includes('client_credentials'))
     throw new CommandError('client_credentials needs a confidential client')
   if (authenticationMethods.includes('private_key_jwt') && keys === undefined)
     throw new CommandError('private_key_jwt needs --jwk FILE')

@@ -7,7 +7,7 @@ import type { JournalEvent } from '../journal.ts'
 import { accountPage } from '../pages/account-page.ts'
 import { type Parameters, required } from '../parameters.ts'
 import { hashPassword, passwordProblem } from '../passwords.ts'
-import type { Application } from '../store/verbs/grants.ts'
+import type { Application } from '../store/verbs/applications.ts'
 import {
   type Browser,
   type BrowserSession,

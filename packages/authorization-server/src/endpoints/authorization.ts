@@ -13,7 +13,7 @@ import type { SealedRefusal } from '../http/entry.ts'
 import { refusalPage, seeOther } from '../http/page.ts'
 import type { Parameters } from '../parameters.ts'
 import type { RegisteredResource } from '../store/registered-resource.ts'
-import type { IssueCodeOutcome } from '../store/verbs/codes.ts'
+import type { IssueCodeOutcome } from '../store/verbs/approval.ts'
 import type { Spending } from '../store/verbs/spent.ts'
 import type { BrowserSession } from './browser.ts'
 

@@ -1,3 +1,4 @@
+import { newId } from './identifiers.ts'
 import { run, type Transaction, type Verb } from './transaction.ts'
 
 /** What the audit log tells of: every acknowledged change of state. Issuance and rotation go to the journal instead. */
@@ -61,8 +62,3 @@ const insertTogether = `INSERT INTO audit (id, at_ms, kind, actor, facts) VALUES
   { length: rowsTogether },
   (_, row) => `(${[1, 2, 3, 4, 5].map((column) => `$${row * 5 + column}`).join(', ')})`,
 ).join(', ')}`
-
-/** An id of 96 random bits, 16 characters. */
-export function newId(transaction: { readonly random: (byteLength: number) => Buffer }): string {
-  return transaction.random(12).toString('base64url')
-}

@@ -106,10 +106,13 @@ describe.each(['by itself', 'on a socket'])('a server %s', (transport) => {
       ['an escaped C1 control', '%c2%85'],
       ['a raw newline', 'a\nb'],
       ['raw UTF-8', 'ü'],
-    ])('refuses %s in a value and in a name [RFC 6749 §5.2(c)(d)(e), RFC 6749 §10.14(a), RFC 6749 §B]', async (_, bad) => {
-      await expectRefused(post(path, `${body}&extra=${bad}`), 'request.malformed')
-      await expectRefused(post(path, `${body}&${bad}=extra`), 'request.malformed')
-    })
+    ])(
+      'refuses %s in a value and in a name [RFC 6749 §5.2(c)(d)(e), RFC 6749 §10.14(a), RFC 6749 §B]',
+      async (_, bad) => {
+        await expectRefused(post(path, `${body}&extra=${bad}`), 'request.malformed')
+        await expectRefused(post(path, `${body}&${bad}=extra`), 'request.malformed')
+      },
+    )
 
     it('refuses raw bytes that are no text [RFC 6749 §B]', async () => {
       const raw = Buffer.concat([Buffer.from(`${body}&extra=`), Buffer.from([0xff, 0xfe, 0x00])])

@@ -1,7 +1,8 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { codeChallengeOf, sha256Base64url } from '@arctos/core'
 import type { ClientSettings } from '../../src/store/registered-client.ts'
-import type { Approval, CodeExchange, CodeRedeemed } from '../../src/store/verbs/codes.ts'
+import type { Approval } from '../../src/store/verbs/approval.ts'
+import type { CodeExchange, CodeRedeemed } from '../../src/store/verbs/codes.ts'
 import type { Presented, Rotated, RotateRefreshOutcome, Rotation } from '../../src/store/verbs/refresh.ts'
 import type { TestRow, TestStore } from './open-test-store.ts'
 

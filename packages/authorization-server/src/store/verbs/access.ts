@@ -1,5 +1,5 @@
 import { formatOpaqueToken, type Secret, sha256Base64url } from '@arctos/core'
-import { newId } from '../audit-record.ts'
+import { newId } from '../identifiers.ts'
 import { type RegisteredResource, resourcesOf } from '../registered-resource.ts'
 import { defineVerb, first, integer, run, type Transaction, type Verb } from '../transaction.ts'
 import { type Spending, spend } from './spent.ts'

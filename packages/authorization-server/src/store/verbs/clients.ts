@@ -1,5 +1,6 @@
 import { resourceKey } from '@arctos/core'
-import { newId, record } from '../audit-record.ts'
+import { record } from '../audit-record.ts'
+import { newId, newVersion } from '../identifiers.ts'
 import {
   type ClientSettings,
   clientColumns,
@@ -9,7 +10,7 @@ import {
 } from '../registered-client.ts'
 import { longestAccessSeconds } from '../registered-resource.ts'
 import { defineVerb, first, integer, run, type Transaction, type Verb } from '../transaction.ts'
-import { cutOff, newVersion } from './cut-off.ts'
+import { cutOff } from './cut-off.ts'
 import { endGrantsOf } from './grants.ts'
 import { nameLock } from './names.ts'
 

@@ -1,5 +1,6 @@
-import { missingScopes, sha256Base64url } from '@arctos/core'
-import { newId, record } from '../audit-record.ts'
+import { sha256Base64url } from '@arctos/core'
+import { record } from '../audit-record.ts'
+import { newId } from '../identifiers.ts'
 import { longestAccessSeconds } from '../registered-resource.ts'
 import {
   defineVerb,
@@ -17,121 +18,8 @@ import { type IssuedAccess, issueAccess, selectResources } from './access.ts'
 import { endGrant, livePrincipals, words } from './grants.ts'
 import { type Spending, spend } from './spent.ts'
 
-const codeLifetimeSeconds = 60
 /** Failed exchanges after which a code is spent: a guesser of verifiers gets no more. */
 const attemptLimit = 10
-/** How long a spent code is remembered, so that its replay still ends the grant. */
-const rememberSeconds = 3_600
-
-/** What the user agreed to. */
-export interface Approval {
-  readonly codeHash: string
-  readonly form: Spending | undefined
-  readonly clientId: string
-  readonly userId: string
-  readonly authenticatedAt: number
-  readonly scopes: readonly string[]
-  readonly resourceKeys: readonly string[]
-  readonly redirectUri: string
-  /** Whether the authorization request named it: then the token request has to, too (RFC 6749 §4.1.3). */
-  readonly redirectUriSent: boolean
-  readonly codeChallenge: string
-  /** Whether the user was asked, and so the answer is to be remembered. */
-  readonly remember: boolean
-  /** The user was not asked: what was agreed to before has to cover all of it, still. */
-  readonly reliesOnConsent?: boolean | undefined
-}
-
-export type IssueCodeOutcome = { readonly outcome: 'issued' | 'form_spent' | 'principal_disabled' | 'not_agreed' }
-
-/** Gives a code for what the user agreed to; one for each form. RFC 6749 §4.1.2 */
-export const issueCode = defineVerb({
-  kind: 'change',
-  *run(transaction, approval: Approval): Verb<IssueCodeOutcome> {
-    if (!(yield* spend(transaction, approval.form))) return { outcome: 'form_spent' }
-    const { clientId, userId, authenticatedAt } = approval
-    const principals = yield* livePrincipals(transaction, clientId, userId, Number.MAX_SAFE_INTEGER)
-    // A sign-in that a new password has ended since the page was shown approves nothing any more.
-    if (principals === undefined || authenticatedAt < principals.userNotBefore) return { outcome: 'principal_disabled' }
-    // A withdrawal may have come since the consent was read.
-    if (approval.reliesOnConsent === true && missingScopes(approval.scopes, yield* agreedScopes(approval)).length > 0) {
-      return { outcome: 'not_agreed' }
-    }
-    yield* run(
-      `INSERT INTO codes (hash, client_id, user_id, scope, resources, redirect_uri, redirect_uri_sent, code_challenge,
-         authenticated_at, issued_at, expires_at, attempts, keep_until)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12)`,
-      approval.codeHash,
-      clientId,
-      userId,
-      approval.scopes.join(' '),
-      approval.resourceKeys.join(' '),
-      approval.redirectUri,
-      approval.redirectUriSent ? 1 : 0,
-      approval.codeChallenge,
-      authenticatedAt,
-      Math.max(transaction.now, principals.notBefore),
-      transaction.now + codeLifetimeSeconds,
-      transaction.now + rememberSeconds,
-    )
-    if (approval.remember) yield* rememberConsent(transaction, approval)
-    return { outcome: 'issued' }
-  },
-  locks: ({ clientId, userId }) => [
-    { table: 'issuer_state', key: '1', mode: 'share' },
-    { table: 'clients', key: clientId, mode: 'share' },
-    { table: 'users', key: userId, mode: 'share' },
-  ],
-})
-
-function* rememberConsent(transaction: Transaction, approval: Approval): Verb<void> {
-  for (const key of approval.resourceKeys) {
-    yield* run(
-      `INSERT INTO consents (user_id, client_id, resource_key, scope, given_at) VALUES ($1, $2, $3, $4, $5)
-       ON CONFLICT (user_id, client_id, resource_key) DO UPDATE SET scope = excluded.scope, given_at = excluded.given_at`,
-      approval.userId,
-      approval.clientId,
-      key,
-      approval.scopes.join(' '),
-      transaction.now,
-    )
-  }
-  yield* record(transaction, 'consent.given', approval.userId, {
-    client: approval.clientId,
-    scope: approval.scopes.join(' ').slice(0, 500),
-    resource: approval.resourceKeys.join(' ').slice(0, 500),
-  })
-}
-
-/** Whose consent to what is asked for. */
-export interface ConsentQuestion {
-  readonly userId: string
-  readonly clientId: string
-  readonly resourceKeys: readonly string[]
-}
-
-/** The scopes that a user agreed to for a client at these resources: those of the narrowest answer. */
-export const readConsent = defineVerb({
-  kind: 'read',
-  *run(_moment, question: ConsentQuestion): Verb<readonly string[]> {
-    return yield* agreedScopes(question)
-  },
-})
-
-function* agreedScopes({ userId, clientId, resourceKeys }: ConsentQuestion): Verb<readonly string[]> {
-  const agreed: (readonly string[])[] = []
-  for (const key of resourceKeys) {
-    const row = yield* first(
-      'SELECT scope FROM consents WHERE user_id = $1 AND client_id = $2 AND resource_key = $3',
-      userId,
-      clientId,
-      key,
-    )
-    agreed.push(row === undefined ? [] : words(text(row, 'scope')))
-  }
-  const [one = [], ...others] = agreed
-  return one.filter((scope) => others.every((other) => other.includes(scope)))
-}
 
 /** A code as its row has it. */
 interface Code {

@@ -1,5 +1,5 @@
 import { StoreUnavailable } from '../engine.ts'
-import { first, type Moment, optionalInteger, type Transaction, type Verb } from '../transaction.ts'
+import { first, optionalInteger, type Transaction, type Verb } from '../transaction.ts'
 
 /** How far a cut-off may be ahead of the clock, in seconds: guards take tokens from up to 10 s in the future. */
 const leadLimitSeconds = 5
@@ -19,9 +19,4 @@ export function* cutOff(transaction: Transaction, before: number, others: 'clien
   const cut = Math.max(transaction.now, transaction.notBefore, before, latest) + 1
   if (cut > transaction.now + leadLimitSeconds) throw new StoreUnavailable('too many revocations within a few seconds')
   return cut
-}
-
-/** A number for a new version of a row, drawn so that no two rows or stores ever share one. */
-export function newVersion(moment: Moment): number {
-  return moment.random(6).readUIntBE(0, 6)
 }

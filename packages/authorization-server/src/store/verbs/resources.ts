@@ -1,5 +1,6 @@
 import { resourceKey } from '@arctos/core'
 import { record } from '../audit-record.ts'
+import { newVersion } from '../identifiers.ts'
 import {
   type ResourceSettings,
   resourceColumns,
@@ -8,7 +9,6 @@ import {
   resourcesOf,
 } from '../registered-resource.ts'
 import { defineVerb, first, run, type Verb } from '../transaction.ts'
-import { newVersion } from './cut-off.ts'
 import { nameLock } from './names.ts'
 
 /** The registered resources among these keys; unknown ones are left out. */

@@ -1,4 +1,5 @@
-import { newId, record } from '../audit-record.ts'
+import { record } from '../audit-record.ts'
+import { newId } from '../identifiers.ts'
 import { defineVerb, first, integer, optionalInteger, type Row, run, text, type Verb } from '../transaction.ts'
 import type { ChangeOutcome } from './clients.ts'
 import { cutOff } from './cut-off.ts'
