@@ -103,13 +103,15 @@ async function isActive(ask: Ask, { format }: Session, token: string): Promise<b
   return (await askAlive(ask, '/introspect', resourceServers[format], { token })).body['active'] === true
 }
 
-/** Nobody kills the server now: it answers, and may ask for patience. */
+const nothing: Heard = { status: 0, body: {} }
+
+/** Nobody kills the server now. It may ask for patience, but not without end: then its last answer is judged. */
 async function askAlive(ask: Ask, ...[path, client, form]: Parameters<Ask>): Promise<Heard> {
-  for (let attempt = 1; attempt <= 5; attempt++) {
-    const answer = await ask(path, client, form)
-    if (answer !== undefined && answer.status !== 503) return answer
+  let heard = nothing
+  for (let attempt = 1; attempt <= 5 && (heard === nothing || heard.status === 503); attempt++) {
+    heard = (await ask(path, client, form)) ?? nothing
   }
-  throw new Error(`the server does not answer ${path}`)
+  return heard
 }
 
 /** Every acknowledged change has its record. Returns a sentence for each that has none. */

@@ -44,7 +44,8 @@ export function createAsk(port: number): { readonly ask: Ask; readonly hangUp: (
         response.on('error', lost)
         response.on('close', () => {
           if (!response.complete) return lost()
-          resolve({ status: response.statusCode ?? 0, body: JSON.parse(Buffer.concat(chunks).toString()) })
+          const text = Buffer.concat(chunks).toString()
+          resolve({ status: response.statusCode ?? 0, body: text === '' ? {} : JSON.parse(text) })
         })
       })
       sent.end(body)
