@@ -1,3 +1,4 @@
+import { WrongKeyEncryptionKey } from '@arctos/authorization-server'
 import { Command, CommanderError } from 'commander'
 import { registerAudit } from './commands/audit.ts'
 import { registerClient } from './commands/client.ts'
@@ -43,14 +44,28 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       process.exitCode = error.exitCode
       return
     }
-    const isExpected = error instanceof CommandError || error instanceof ConfigurationError || isSystemError(error)
-    process.stderr.write(`arctos: ${isExpected ? (error as Error).message : describeFault(error)}\n`)
+    process.stderr.write(`arctos: ${messageOf(error)}\n`)
   }
 }
 
-/** What the system refused (a port in use, a file that is not there) has a message of its own that says enough. */
-function isSystemError(error: unknown): boolean {
+function messageOf(error: unknown): string {
+  if (error instanceof CommandError || error instanceof ConfigurationError) return error.message
+  if (error instanceof WrongKeyEncryptionKey) {
+    return `${error.message}: the database belongs to another key (of arctos dev?). Give its --key-file, or another --data-dir or --database`
+  }
+  return isSystemError(error) ? describeSystemError(error) : describeFault(error)
+}
+
+/** What the system refused: a port in use, a file that is not there. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException & { readonly port?: number } {
   return error instanceof Error && 'syscall' in error
+}
+
+function describeSystemError(error: NodeJS.ErrnoException & { readonly port?: number }): string {
+  if (error.code === 'EADDRINUSE') return `port ${error.port} is in use (by another arctos?); port 0 picks a free one`
+  if (error.path !== undefined)
+    return `${error.path} cannot be used (${error.code}); see --data-dir and the other paths`
+  return error.message
 }
 
 function describeFault(error: unknown): string {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore, type Store } from '@arctos/authorization-server'
 import { type Configuration, readConfiguration } from './configuration.ts'
@@ -24,15 +25,24 @@ export function configurationOf(options: RawOptions): Configuration {
   return readConfiguration(options, process.env, typeof file === 'string' ? file : undefined)
 }
 
-/** Runs a command on the store, also while a server runs on the same one. A schema that is behind is refused. */
+/**
+ * Runs a command on the store, also while a server runs on the same one. An embedded database is brought up to date, and made
+ * only by commands that put something into it; PostgreSQL behind its schema is refused.
+ */
 export async function withStore<Result>(
   options: RawOptions,
   run: (store: Store, configuration: Configuration) => Promise<Result>,
+  { mayCreate = false }: { readonly mayCreate?: boolean } = {},
 ): Promise<Result> {
   const configuration = configurationOf(options)
   const { database } = placeOf(configuration)
+  const isEmbedded = !/^postgres(ql)?:/.test(database)
+  if (isEmbedded && !mayCreate && !existsSync(database)) {
+    throw new CommandError(`there is no database at ${database}; run this where the server runs, or give --data-dir`)
+  }
   const store = await openStore({ database, connections: configuration.databaseConnections })
   try {
+    if (isEmbedded) await store.migrate()
     const pending = await store.pendingMigrations()
     if (pending.length > 0)
       throw new CommandError(`the database is behind its schema (${pending.join(', ')}); run: arctos migrate`)

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openStore, verifyPassword } from '@arctos/authorization-server'
@@ -54,7 +56,7 @@ describe('arctos dev', { timeout: 60_000 }, () => {
   })
 
   it('prints curl lines that work', () => {
-    const line = /^ {2}(curl -i http.*)$/m.exec(dev.output())?.[1] ?? ''
+    const line = /^ {2}(curl -si http.*)$/m.exec(dev.output())?.[1] ?? ''
     expect(execFileSync('sh', ['-c', line], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })).toContain(
       '200 OK',
     )
@@ -169,6 +171,17 @@ describe('arctos dev, once', { timeout: 60_000 }, () => {
   it('exits with 0 after both calls', async () => {
     const ended = await arctos(['dev', '--once', '--port', '0', '--api-port', '0'], { cwd })
     expect(ended.exitCode).toBe(0)
+  })
+
+  it('ends, and says why, when a port is taken or the environment file cannot be made', async () => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    await once(taken, 'listening')
+    const { port } = taken.address() as AddressInfo
+    const busy = await arctos(['dev', '--once', '--port', '0', '--api-port', String(port)], { cwd })
+    expect(busy).toEqual({ exitCode: 1, output: expect.stringContaining(`port ${port} is in use`) })
+    taken.close()
+    const nowhere = await arctos(['dev', '--once', '--write-env', 'no/such/folder/env'], { cwd })
+    expect(nowhere).toEqual({ exitCode: 1, output: expect.stringContaining('--write-env: the folder') })
   })
 
   it('refuses an issuer that is not on this machine', async () => {

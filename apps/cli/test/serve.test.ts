@@ -132,12 +132,15 @@ describe('arctos serve', { timeout: 60_000 }, () => {
     const { port } = taken.address() as AddressInfo
     const ended = await serve(['--port', String(port), '--data-dir', 'taken'], { ARCTOS_KEY: key })
     taken.close()
-    expect(ended).toMatchObject({ exitCode: 1, output: expect.stringMatching(/^arctos: .*EADDRINUSE.*\n$/) })
+    expect(ended).toMatchObject({ exitCode: 1, output: expect.stringMatching(/^arctos: port \d+ is in use .*\n$/) })
   })
 
   it('names a data directory that cannot be one in one line', async () => {
     const ended = await serve(['--data-dir', join(file('plain', ''), 'below')], { ARCTOS_KEY: key })
-    expect(ended).toMatchObject({ exitCode: 1, output: expect.stringMatching(/^arctos: ENOTDIR.*\n$/) })
+    expect(ended).toMatchObject({
+      exitCode: 1,
+      output: expect.stringMatching(/^arctos: .* cannot be used \(ENOTDIR\).*\n$/),
+    })
   })
 
   it('never repeats a secret of the configuration', async () => {

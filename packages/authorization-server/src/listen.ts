@@ -27,7 +27,7 @@ export interface Listening {
 }
 
 // A slow sender holds a connection this long at the most; Node's own limits are minutes.
-const timeouts = {
+const usualTimeouts: Timeouts = {
   headersTimeout: 10_000,
   requestTimeout: 15_000,
   keepAliveTimeout: 5_000,
@@ -40,16 +40,9 @@ const streamLimit = 100
 /** What is served: pages come as Fetch requests, and so does all else where `answerProgram` is missing. */
 export type Served = Pick<AuthorizationServer, 'handle'> & Partial<Pick<AuthorizationServer, 'answerProgram'>>
 
-const limits = { ...timeouts, maxHeaderSize: headerByteLimit, joinDuplicateHeaders: true }
-const secureLimits = {
-  allowHTTP1: true,
-  minVersion: 'TLSv1.2',
-  handshakeTimeout: timeouts.headersTimeout,
-  settings: { maxConcurrentStreams: streamLimit, maxHeaderListSize: headerByteLimit },
-} as const
-
 /** Serves an authorization server on real sockets. */
 export async function listen(server: Served, options: ListenOptions): Promise<Listening> {
+  const { tls, timeouts = usualTimeouts } = options
   const proxies = options.trustedProxies === undefined ? undefined : proxyList(options.trustedProxies)
   const handlePage = getRequestListener(
     (request, env) => {
@@ -65,7 +58,7 @@ export async function listen(server: Served, options: ListenOptions): Promise<Li
       outgoing.writeHead(400, { connection: 'close' }).end()
       return
     }
-    if (incoming.httpVersionMajor === 2) limitTime(incoming as unknown as Http2ServerRequest)
+    if (incoming.httpVersionMajor === 2) limitTime(incoming as unknown as Http2ServerRequest, timeouts)
     const answer =
       incoming.httpVersionMajor === 1
         ? server.answerProgram?.(
@@ -77,10 +70,11 @@ export async function listen(server: Served, options: ListenOptions): Promise<Li
     if (answer === undefined) void handlePage(incoming, outgoing)
     else void sendAnswer(answer, incoming, outgoing)
   }
+  const limits = { ...timeouts, maxHeaderSize: headerByteLimit, joinDuplicateHeaders: true }
   const make = (): NodeServer =>
-    options.tls === undefined
-      ? closeToStrangers(createServer(limits, listener), proxies, options.onStranger)
-      : createSecureServer({ ...limits, ...secureLimits, ...options.tls }, (incoming, outgoing) =>
+    tls === undefined
+      ? createServer(limits, listener)
+      : createSecureServer({ ...limits, ...secureLimits(timeouts), ...tls }, (incoming, outgoing) =>
           listener(incoming as never, outgoing as never),
         ).setTimeout(timeouts.requestTimeout)
 
@@ -102,9 +96,18 @@ function closeToStrangers(
   })
 }
 
+function secureLimits({ headersTimeout }: Timeouts) {
+  return {
+    allowHTTP1: true,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: headersTimeout,
+    settings: { maxConcurrentStreams: streamLimit, maxHeaderListSize: headerByteLimit },
+  } as const
+}
+
 /** HTTP/2 has no time limit of its own for a request whose sender keeps it alive by a byte now and then. */
-function limitTime(incoming: Http2ServerRequest): void {
-  const cut = setTimeout(() => incoming.stream.close(constants.NGHTTP2_CANCEL), timeouts.requestTimeout)
+function limitTime(incoming: Http2ServerRequest, { requestTimeout }: Timeouts): void {
+  const cut = setTimeout(() => incoming.stream.close(constants.NGHTTP2_CANCEL), requestTimeout)
   incoming.once('end', () => clearTimeout(cut)).once('close', () => clearTimeout(cut))
 }
 
@@ -118,6 +121,9 @@ export async function bindAll(
   hosts: readonly string[],
 ): Promise<Listening> {
   const servers: Bound[] = []
+  const close = async (limitMs: number): Promise<void> => {
+    await Promise.all(servers.map((bound) => closeServer(bound, limitMs)))
+  }
   let port = wantedPort
   for (const host of hosts) {
     const server = make()
@@ -125,15 +131,12 @@ export async function bindAll(
       port = await bind(server, port, host)
       servers.push({ server, sockets: trackSockets(server) })
     } catch (error) {
-      if (servers.length === 0 || !isMissingAddress(error)) throw error
+      if (servers.length > 0 && isMissingAddress(error)) continue
+      await close(0)
+      throw error
     }
   }
-  return {
-    port,
-    close: async (limitMs) => {
-      await Promise.all(servers.map((bound) => closeServer(bound, limitMs)))
-    },
-  }
+  return { port, close }
 }
 
 function isMissingAddress(error: unknown): boolean {

@@ -47,8 +47,10 @@ export function registerClient(program: Command): void {
       const settings = checkSettings(newSettings(options))
       const secret = needsSecret(settings) ? newSecret() : undefined
       const secretHash = secret && sha256Base64url(secret)
-      const created = await withStore(options, (store) =>
-        store.createClient({ id: options.id, settings, secretHash, actor: operator }),
+      const created = await withStore(
+        options,
+        (store) => store.createClient({ id: options.id, settings, secretHash, actor: operator }),
+        { mayCreate: true },
       )
       if (created.outcome === 'id_taken')
         throw new CommandError(`${options.id} is the id of a client, resource or user already`)

@@ -7,20 +7,18 @@ import {
   createAuthorizationServer,
   isLoopbackIssuer,
   issuerProblem,
-  type Listening,
   listen,
   openStore,
-  type Store,
 } from '@arctos/authorization-server'
 import { formatExplanation } from '@arctos/core'
 import type { RefusalReport } from '@arctos/resource-server'
 import type { Command } from 'commander'
 import { ConfigurationError } from '../configuration.ts'
-import { writeEnvironmentFile } from '../dev/environment-file.ts'
+import { checkEnvironmentFile, writeEnvironmentFile } from '../dev/environment-file.ts'
 import { makeFirstCalls } from '../dev/first-calls.ts'
 import { introduce } from '../dev/introduction.ts'
 import { createNotesApi } from '../dev/notes-api.ts'
-import { registerSamples, restoreUser, type Samples } from '../dev/samples.ts'
+import { registerSamples, restoreUser } from '../dev/samples.ts'
 import { openDevelopmentKey } from '../key-file.ts'
 import { configurationOf, defaultDataDir, type RawOptions } from '../open.ts'
 import { ended } from '../signals.ts'
@@ -46,62 +44,85 @@ export function registerDev(program: Command): void {
 }
 
 async function run(options: DevOptions): Promise<void> {
-  const { port = 4000, dataDir = defaultDataDir, issuer: wantedIssuer } = configurationOf(options)
+  const { port = 4000, dataDir = defaultDataDir, issuer } = configurationOf(options)
   const apiPort = readPort(options.apiPort ?? '4001')
-  if (wantedIssuer !== undefined) checkIssuer(wantedIssuer)
+  if (issuer !== undefined) checkIssuer(issuer)
+  const { writeEnv, once = false } = options
+  if (writeEnv !== undefined) checkEnvironmentFile(writeEnv)
+  const ends: End[] = []
+  try {
+    await runUntilEnded({ port, apiPort, dataDir, issuer, writeEnv, once }, ends)
+  } finally {
+    // Last started, first ended; also when something in between failed, or the process would stay.
+    for (const end of ends.reverse()) await end()
+  }
+}
+
+type End = () => Promise<void>
+
+interface Settings {
+  readonly port: number
+  readonly apiPort: number
+  readonly dataDir: string
+  readonly issuer: string | undefined
+  readonly writeEnv: string | undefined
+  readonly once: boolean
+}
+
+async function runUntilEnded(settings: Settings, ends: End[]): Promise<void> {
+  const { dataDir, writeEnv, once } = settings
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const key = openDevelopmentKey(dataDir)
   const store = await openStore({ database: join(dataDir, 'arctos.sqlite') })
+  ends.push(() => store.close())
   await store.migrate()
+  const { issuer, apiOrigin, setServer, setApi } = await openPorts(settings, ends)
 
-  // The ports come first: with 0 the issuer is only known once they are bound.
+  const samples = await registerSamples(store, key, apiOrigin)
+  const server = await createAuthorizationServer({ issuer, store, kek: key, defaultResource: samples.audience })
+  ends.push(server.startUpkeep())
+  setServer(server)
+  const reports = createReports()
+  const receipts = { seal: server.context.receipts.sealContent }
+  setApi(createNotesApi(issuer, samples, { receipts, onRefusal: reports.add }))
+
+  // The calls need no user: the slow hash of the password is compared meanwhile.
+  const [calls] = await Promise.all([makeFirstCalls(issuer, samples), restoreUser(store, samples)])
+  for (const line of introduce({ issuer, samples, calls, refusal: reports.last(), isStaying: !once })) print(line)
+  reports.startPrinting()
+  if (writeEnv !== undefined) writeEnvironmentFile(writeEnv, issuer, samples)
+  if (!once) await ended()
+  else if (calls.accepted.status !== 200 || calls.refused.status !== 403) {
+    throw new CommandError('the first calls did not end as they should')
+  }
+}
+
+/** Binds both ports before there is anything behind them: with 0 the addresses are only known once they are bound. */
+async function openPorts({ port, apiPort, issuer }: Settings, ends: End[]) {
   let server: AuthorizationServer | undefined
   const handle: AuthorizationServer['handle'] = (request, peer, target) =>
     server === undefined ? new Response(null, { status: 503 }) : server.handle(request, peer, target)
   const answerProgram: AuthorizationServer['answerProgram'] = (request, peer, target) =>
     server?.answerProgram(request, peer, target)
   const listening = await listen({ handle, answerProgram }, { port, hosts: loopback })
-  let notesApi: RequestListener = (_request, response) => response.writeHead(503).end()
-  const api = await bindAll(() => createServer((request, response) => notesApi(request, response)), apiPort, loopback)
-  const issuer = wantedIssuer ?? `http://localhost:${listening.port}`
-
-  const samples = await registerSamples(store, key, `http://localhost:${api.port}`)
-  server = await createAuthorizationServer({ issuer, store, kek: key, defaultResource: samples.audience })
-  const stopUpkeep = server.startUpkeep()
-  const reports = createReports()
-  const receipts = { seal: server.context.receipts.sealContent }
-  notesApi = createNotesApi(issuer, samples, { receipts, onRefusal: reports.add })
-
-  // The calls need no user: the slow hash of the password is compared meanwhile.
-  const restored = restoreUser(store, samples)
-  const isRight = await showFirstCalls(issuer, samples, reports, restored)
-  if (options.writeEnv !== undefined) writeEnvironmentFile(options.writeEnv, issuer, samples)
-  if (options.once !== true) await ended()
-  await shutDown([listening, api], stopUpkeep, store)
-  if (options.once === true && !isRight) throw new CommandError('the first calls did not end as they should')
-}
-
-async function shutDown(
-  listening: readonly Pick<Listening, 'close'>[],
-  stopUpkeep: () => Promise<void>,
-  store: Store,
-): Promise<void> {
-  await Promise.all(listening.map((each) => each.close(drainLimitMs)))
-  await stopUpkeep()
-  await store.close()
-}
-
-/** Makes both calls and prints what they show; true when one was accepted and the other refused. */
-async function showFirstCalls(
-  issuer: string,
-  samples: Samples,
-  reports: Reports,
-  restored: Promise<void>,
-): Promise<boolean> {
-  const [calls] = await Promise.all([makeFirstCalls(issuer, samples), restored])
-  for (const line of introduce(issuer, samples, calls, reports.last())) print(line)
-  reports.startPrinting()
-  return calls.accepted.status === 200 && calls.refused.status === 403
+  ends.push(() => listening.close(drainLimitMs))
+  let api: RequestListener = (_request, response) => response.writeHead(503).end()
+  const apiListening = await bindAll(
+    () => createServer((request, response) => api(request, response)),
+    apiPort,
+    loopback,
+  )
+  ends.push(() => apiListening.close(drainLimitMs))
+  return {
+    issuer: issuer ?? `http://localhost:${listening.port}`,
+    apiOrigin: `http://localhost:${apiListening.port}`,
+    setServer(started: AuthorizationServer) {
+      server = started
+    },
+    setApi(listener: RequestListener) {
+      api = listener
+    },
+  }
 }
 
 interface Reports {

@@ -25,7 +25,9 @@ export function registerResource(program: Command): void {
     .option('--lifetime <SECONDS>', 'life of its access tokens', '600')
     .action(async (identifier: string, options: CreateOptions) => {
       const settings = settingsOf(identifier, options)
-      const { clientId, secret } = await withStore(options, (store) => createResource(store, settings))
+      const { clientId, secret } = await withStore(options, (store) => createResource(store, settings), {
+        mayCreate: true,
+      })
       const lines = [
         `created ${identifier}`,
         `introspection client  ${clientId}`,

@@ -12,7 +12,13 @@ export function registerUser(program: Command): void {
     .argument('[password]', '@FILE')
     .action(async (username: string, password: string | undefined, options: RawOptions) => {
       const passwordHash = await newPasswordHash(username, password)
-      const created = await withStore(options, (store) => store.createUser({ username, passwordHash, actor: operator }))
+      const created = await withStore(
+        options,
+        (store) => store.createUser({ username, passwordHash, actor: operator }),
+        {
+          mayCreate: true,
+        },
+      )
       if (created.outcome === 'name_taken') throw new CommandError(`there is a user ${username} already`)
       report(Boolean(options['json']), { id: created.id, username }, [`created ${username} (${created.id})`])
     })

@@ -1,5 +1,14 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { ConfigurationError } from '../configuration.ts'
 import { redirectUri, type Samples, sampleScope, sampleScope2, sampleUserScope, sampleWriteScope } from './samples.ts'
+
+/** Throws unless the file can be made: better before anything is started than after. */
+export function checkEnvironmentFile(file: string): void {
+  const folder = dirname(file)
+  if (!existsSync(folder)) throw new ConfigurationError(`--write-env: the folder ${folder} does not exist`)
+  if (existsSync(file) && statSync(file).isDirectory()) throw new ConfigurationError(`--write-env: ${file} is a folder`)
+}
 
 /** Writes a dotenv file that a shell can source: quoted, mode 0600, there whole or not at all. */
 export function writeEnvironmentFile(file: string, issuer: string, samples: Samples): void {

@@ -7,17 +7,21 @@ import { redirectUri, type Samples, sampleUserScope } from './samples.ts'
 /** A fixed verifier for the sample flow, so that both of its halves can be printed. */
 const sampleVerifier = 'sample-verifier-for-trying-the-flow-by-hand-only'
 
+export interface Introduction {
+  readonly issuer: string
+  readonly samples: Samples
+  readonly calls: FirstCalls
+  readonly refusal: RefusalReport | undefined
+  /** Whether the servers stay, so that there is something to try. */
+  readonly isStaying: boolean
+}
+
 /** What `arctos dev` prints once everything runs and both calls were made. */
-export function introduce(
-  issuer: string,
-  samples: Samples,
-  calls: FirstCalls,
-  refusal: RefusalReport | undefined,
-): readonly string[] {
+export function introduce({ issuer, samples, calls, refusal, isStaying }: Introduction): readonly string[] {
   const { accepted, refused } = calls
   return [
     '',
-    `${paint('bold', 'Arctos')}  authorization server and sample API are running`,
+    `${paint('bold', 'Arctos')}  authorization server and sample API`,
     '',
     `  issuer      ${paint('cyan', issuer)}`,
     `  sample API  ${paint('cyan', samples.apiUrl)}`,
@@ -26,6 +30,12 @@ export function introduce(
     `  ${paint(refused.status === 403 ? 'yellow' : 'red', `POST /notes  ${refused.status}`)}  ${refused.body}`,
     ...(refusal === undefined ? [] : formatExplanation(refusal).map((line) => `    ${paint('dim', line)}`)),
     '',
+    ...(isStaying ? thingsToTry(issuer, samples) : []),
+  ]
+}
+
+function thingsToTry(issuer: string, samples: Samples): readonly string[] {
+  return [
     paint('bold', 'Repeat them'),
     ...curlLines(issuer, samples),
     '',
@@ -43,8 +53,8 @@ export function introduce(
 function curlLines(issuer: string, { client, apiUrl }: Samples): readonly string[] {
   const token = `$(curl -s -u '${client.id}:${client.secret.reveal()}' -d grant_type=client_credentials -d scope=read ${issuer}/token | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`
   return [
-    `  curl -i ${apiUrl} -H "Authorization: Bearer ${token}"`,
-    `  curl -i -X POST ${apiUrl} -H "Authorization: Bearer ${token}"`,
+    `  curl -si ${apiUrl} -H "Authorization: Bearer ${token}"`,
+    `  curl -si -X POST ${apiUrl} -H "Authorization: Bearer ${token}"`,
   ]
 }
 

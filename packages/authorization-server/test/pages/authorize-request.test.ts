@@ -19,7 +19,7 @@ import {
 const site = await startSite()
 await createClient(site.store, 'reader', appSettings({ scopes: ['read'] }))
 await createClient(site.store, 'stranger', appSettings({ scopes: ['elsewhere'] }))
-await createClient(site.store, 'api', appSettings({ resourceServerOf: notes }))
+await createClient(site.store, 'api', appSettings({ resourceServerOf: notes, grantTypes: [] }))
 
 /** What a request is answered with, by one word: the error for the client, `page`, or the status of a page that ends it. */
 async function outcomeOf(query: string): Promise<string> {
