@@ -27,7 +27,7 @@ export const readClient = defineVerb({
 export const listClients = defineVerb({
   kind: 'read',
   *run(_moment, _all: undefined) {
-    const { rows } = yield* run(`SELECT ${clientColumns} FROM clients ORDER BY created_at, id LIMIT 10000`)
+    const { rows } = yield* run(`SELECT ${clientColumns} FROM clients ORDER BY id LIMIT 10000`)
     return rows.map(clientOfRow)
   },
 })

@@ -45,7 +45,7 @@ export const readUserByName = defineVerb({
 export const listUsers = defineVerb({
   kind: 'read',
   *run(_moment, _all: undefined) {
-    const { rows } = yield* run(`SELECT ${userColumns} FROM users ORDER BY created_at, id LIMIT 10000`)
+    const { rows } = yield* run(`SELECT ${userColumns} FROM users ORDER BY username LIMIT 10000`)
     return rows.map(userOfRow)
   },
 })
