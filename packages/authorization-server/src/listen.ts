@@ -18,6 +18,19 @@ export interface ListenOptions {
   readonly trustedProxies?: readonly string[] | undefined
   /** Hears of a connection without TLS that was closed for where it came from. */
   readonly onStranger?: ((address: string) => void) | undefined
+  /** How long a sender may take; only tests give others. */
+  readonly timeouts?: Timeouts
+}
+
+/** In milliseconds, as Node calls them. */
+export interface Timeouts {
+  readonly headersTimeout: number
+  /** For the whole request. */
+  readonly requestTimeout: number
+  /** For the next request on a connection. */
+  readonly keepAliveTimeout: number
+  /** How often the first two are looked at. */
+  readonly connectionsCheckingInterval: number
 }
 
 export interface Listening {
@@ -73,7 +86,7 @@ export async function listen(server: Served, options: ListenOptions): Promise<Li
   const limits = { ...timeouts, maxHeaderSize: headerByteLimit, joinDuplicateHeaders: true }
   const make = (): NodeServer =>
     tls === undefined
-      ? createServer(limits, listener)
+      ? closeToStrangers(createServer(limits, listener), proxies, options.onStranger)
       : createSecureServer({ ...limits, ...secureLimits(timeouts), ...tls }, (incoming, outgoing) =>
           listener(incoming as never, outgoing as never),
         ).setTimeout(timeouts.requestTimeout)
