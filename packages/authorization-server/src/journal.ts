@@ -34,6 +34,16 @@ export interface Journal {
  */
 export function createJournal(sink: (lines: string) => void, now: () => number): Journal {
   let lines = ''
+  let stampedMs = Number.NaN
+  let stamp = ''
+  const timestamp = (): string => {
+    const ms = now()
+    if (ms !== stampedMs) {
+      stampedMs = ms
+      stamp = new Date(ms).toISOString()
+    }
+    return stamp
+  }
   const flush = (): void => {
     const text = lines
     lines = ''
@@ -42,7 +52,7 @@ export function createJournal(sink: (lines: string) => void, now: () => number):
   return {
     write(event) {
       if (lines === '') setImmediate(flush)
-      lines += `${JSON.stringify({ at: new Date(now()).toISOString(), ...allowed(event) })}\n`
+      lines += `${JSON.stringify(lineOf(timestamp(), event))}\n`
     },
   }
 }
@@ -50,10 +60,11 @@ export function createJournal(sink: (lines: string) => void, now: () => number):
 /** A journal that nobody reads. */
 export const silentJournal: Journal = { write: () => undefined }
 
-function allowed(event: JournalEvent): JournalEvent {
+function lineOf(at: string, event: JournalEvent): object {
   const { endpoint, status, reason, facts, receipt, client, grantType, grant, subject, jti, outcome, alarm, fault } =
     event
   return {
+    at,
     endpoint,
     status,
     reason,
@@ -67,5 +78,5 @@ function allowed(event: JournalEvent): JournalEvent {
     outcome,
     alarm,
     fault,
-  } as JournalEvent
+  }
 }
