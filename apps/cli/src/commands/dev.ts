@@ -88,9 +88,10 @@ async function runUntilEnded(settings: Settings, ends: End[]): Promise<void> {
 
   // The calls need no user: the slow hash of the password is compared meanwhile.
   const [calls] = await Promise.all([makeFirstCalls(issuer, samples), restoreUser(store, samples)])
+  // Whoever waits for the file, or for the last line, finds everything ready.
+  if (writeEnv !== undefined) writeEnvironmentFile(writeEnv, issuer, samples)
   for (const line of introduce({ issuer, samples, calls, refusal: reports.last(), isStaying: !once })) print(line)
   reports.startPrinting()
-  if (writeEnv !== undefined) writeEnvironmentFile(writeEnv, issuer, samples)
   if (!once) await ended()
   else if (calls.accepted.status !== 200 || calls.refused.status !== 403) {
     throw new CommandError('the first calls did not end as they should')
