@@ -6,7 +6,12 @@ import { type Fetch, type Fetched, fetchJson } from './outbound-fetch.ts'
 /** Asks an authorization server about tokens (RFC 7662). */
 export interface Introspection {
   /** What the issuer says of an active token; `undefined` for any other. Throws `introspection.unavailable`. */
-  ask(token: string): Promise<JsonObject | undefined>
+  ask(token: string, options?: AskOptions): Promise<JsonObject | undefined>
+}
+
+export interface AskOptions {
+  /** Asks the issuer now: neither an answer that is remembered counts, nor one to a question asked before this one. */
+  readonly fresh?: boolean | undefined
 }
 
 export interface IntrospectionPorts {
@@ -43,10 +48,11 @@ export function createIntrospection(options: IntrospectionConfiguration, ports: 
   }
 
   return {
-    async ask(token) {
+    async ask(token, { fresh = false } = {}) {
       const hash = sha256Base64url(token)
-      const known = remembered.get(hash)
+      const known = fresh ? undefined : remembered.get(hash)
       if (known !== undefined && ports.now() < known.until) return known.claims
+      if (fresh) return request(token, hash)
       const asked = pending.get(hash)
       if (asked !== undefined) return asked
       if (pending.size >= pendingLimit) throw unavailable(options, 'too many requests wait for answers')

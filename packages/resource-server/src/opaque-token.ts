@@ -20,11 +20,11 @@ export interface OpaqueTokenOptions {
 /** Checks a token that only its issuer can read, by asking it, and then the claims of the answer. RFC 7662 §2.2 */
 export function createOpaqueTokenChecker(options: OpaqueTokenOptions): TokenChecker {
   const { resource: audience, issuer, introspection, clockToleranceSeconds } = options
-  return async ({ token, judge, now, proven }) => {
+  return async ({ token, judge, now, proven, fresh }) => {
     if (token.length > tokenLengthLimit) {
       throw new Refusal('token.malformed', { check: 'length', expected: tokenLengthLimit, received: token.length })
     }
-    const answer = await introspection.ask(token)
+    const answer = await introspection.ask(token, { fresh })
     if (answer === undefined) throw new Refusal('token.inactive', { check: 'active', expected: true, received: false })
     judge('active', true, 'token.inactive', true, true)
     proven(readString(answer, 'client_id'))

@@ -11,6 +11,8 @@ export interface TokenCheck {
    * the client that the token names.
    */
   readonly proven: (clientId: string | undefined) => void
+  /** Whether the issuer has to be asked now, whatever it said before. */
+  readonly fresh?: boolean | undefined
 }
 
 /** Checks a token of one form. Throws a refusal for what cannot be looked at further. */
