@@ -7,7 +7,8 @@ import { createIntrospection } from './introspection.ts'
 import { createIssuerMetadata } from './issuer-metadata.ts'
 import { createKeySource } from './key-source.ts'
 import { createOpaqueTokenChecker } from './opaque-token.ts'
-import { judgeScope, type Policy, readPolicy, type ScopeDemand } from './policy.ts'
+import { markPolicy } from './policy/marked.ts'
+import { judgeScope, type Policy, readPolicy, type ScopeDemand } from './policy/policy.ts'
 import { createRefusalReporter, type RefusalReport } from './refusal-report.ts'
 import { describeResource, metadataUrlOf, type ResourceMetadata } from './resource-metadata.ts'
 import { createSignedTokenChecker } from './signed-token.ts'
@@ -35,7 +36,7 @@ export interface ResourceServer<Scope extends string = string> {
   readonly metadataPath: string
   /** Decides about one request. Rejects only for a policy that is no policy: a TypeError. */
   authorize(request: GuardRequest, policy?: Policy<Scope>): Promise<Decision>
-  /** The same for one policy, read at once: a mistake in it throws here, at start. */
+  /** The same for one policy, read at once: a mistake in it throws here, at start. `policyOf` reads it from the function. */
   guard(policy?: Policy<Scope>): (request: GuardRequest) => Promise<Decision>
   /** Every step of the decision about a token or a request, in order, also those after the first that failed. */
   explain(tokenOrRequest: string | GuardRequest, policy?: Policy<Scope>): Promise<readonly Step[]>
@@ -77,7 +78,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     return { ok: false, reason: refusal.reason, status: response.status, challenge, receipt, response }
   }
 
-  const guard = (policy: Policy = {}) => {
+  const enforce = (policy: Policy) => {
     const demand = readPolicy(policy, scopes)
     return async (request: GuardRequest): Promise<Decision> => {
       let owner: string | undefined
@@ -97,8 +98,8 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     metadata: describeResource(resource, issuers, scopes),
     metadataUrl,
     metadataPath: new URL(metadataUrl).pathname,
-    authorize: async (request, policy) => guard(policy)(request),
-    guard,
+    authorize: async (request, policy = {}) => enforce(policy)(request),
+    guard: (policy = {}) => markPolicy(enforce(policy), policy),
     async explain(tokenOrRequest, policy = {}) {
       const demand = readPolicy(policy, scopes)
       const { judge, steps } = recordingJudge()

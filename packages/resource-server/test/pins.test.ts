@@ -12,7 +12,7 @@ it('exports exactly this', () => {
     Object.keys(module).sort(),
   ])
   expect(Object.fromEntries(names)).toEqual({
-    index: ['accessOf', 'readJournalLine', 'resourceServer'],
+    index: ['accessOf', 'policyOf', 'readJournalLine', 'resourceServer'],
     express: ['protect', 'protectedResourceMetadata'],
     fastify: ['protect', 'protectedResourceMetadata'],
     fetchAdapter: ['protect', 'protectedResourceMetadata', 'toResponse'],

@@ -1,5 +1,5 @@
 import type { Answer } from '../answer.ts'
-import type { Policy } from '../policy.ts'
+import type { Policy } from '../policy/policy.ts'
 import { metadataAnswer } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
 import { guardRequest, type NodeRequest } from './node-message.ts'

@@ -1,5 +1,5 @@
 import type { Answer } from '../answer.ts'
-import type { Policy } from '../policy.ts'
+import type { Policy } from '../policy/policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
 import type { Access } from '../token-check.ts'

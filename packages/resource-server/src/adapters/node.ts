@@ -1,4 +1,4 @@
-import type { Policy } from '../policy.ts'
+import type { Policy } from '../policy/policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
 import type { Access } from '../token-check.ts'
