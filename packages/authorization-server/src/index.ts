@@ -14,6 +14,7 @@ export { type SigningAlgorithm, signingAlgorithms } from './keys/signing-key.ts'
 export { bindAll, type Listening, type ListenOptions, listen } from './listen.ts'
 export { hashPassword, passwordProblem, verifyPassword } from './passwords.ts'
 export { StoreUnavailable } from './store/engine.ts'
+export { opaqueAccessKey } from './store/opaque-access.ts'
 export { openStore, type StoreOptions } from './store/open-store.ts'
 export {
   type ClientSettings,

@@ -1,5 +1,5 @@
-import type { Store } from '@arctos/authorization-server'
-import { decodeUnverifiedJws, parseClaims, parseOpaqueToken, Refusal, sha256Base64url } from '@arctos/core'
+import { opaqueAccessKey, type Store } from '@arctos/authorization-server'
+import { decodeUnverifiedJws, parseClaims, Refusal } from '@arctos/core'
 import type { Command } from 'commander'
 import { type RawOptions, withStore } from '../open.ts'
 import { CommandError, iso, readSecret, report } from '../terminal.ts'
@@ -26,8 +26,9 @@ export function registerToken(program: Command): void {
 
 /** What a token says, without the token. A JWT is not verified here: `arctos explain` runs a guard's checks. */
 async function inspect(store: Store, text: string): Promise<Readonly<Record<string, unknown>>> {
-  if (parseOpaqueToken('accessToken', text, 32) !== undefined) {
-    const live = await store.introspectOpaque(sha256Base64url(text))
+  const key = opaqueAccessKey(text)
+  if (key !== undefined) {
+    const live = await store.introspectOpaque(key)
     return live === undefined
       ? { kind: 'opaque access token', live: false }
       : { kind: 'opaque access token', live: true, ...live }

@@ -1,4 +1,4 @@
-import { formatScope, parseOpaqueToken, Refusal, resourceKey, sha256Base64url } from '@arctos/core'
+import { formatScope, Refusal, resourceKey, sha256Base64url } from '@arctos/core'
 import { authenticateClient } from '../client-authentication/authenticate.ts'
 import type { ServerContext } from '../context.ts'
 import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
@@ -7,6 +7,7 @@ import { readForm } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
 import type { Answer, ProgramRequest } from '../message.ts'
 import { required } from '../parameters.ts'
+import { opaqueAccessKey } from '../store/opaque-access.ts'
 import type { RegisteredClient } from '../store/registered-client.ts'
 import type { AccessFacts } from '../store/verbs/introspection.ts'
 import { readOwnJwt } from '../tokens/own-jwt.ts'
@@ -65,9 +66,8 @@ async function introspect(
 }
 
 async function liveAccess(context: ServerContext, token: string): Promise<AccessFacts | undefined> {
-  if (parseOpaqueToken('accessToken', token, 32) !== undefined) {
-    return await context.store.introspectOpaque(sha256Base64url(token))
-  }
+  const key = opaqueAccessKey(token)
+  if (key !== undefined) return await context.store.introspectOpaque(key)
   const access = readOwnJwt(context, token)
   if (access === undefined || access.expiresAt <= Math.floor(context.now() / 1000)) return undefined
   return (await context.store.introspectJwt(access)) ? access : undefined

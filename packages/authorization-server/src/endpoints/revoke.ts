@@ -1,4 +1,3 @@
-import { parseOpaqueToken, sha256Base64url } from '@arctos/core'
 import { authenticateClient } from '../client-authentication/authenticate.ts'
 import type { ServerContext } from '../context.ts'
 import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
@@ -7,6 +6,7 @@ import { readForm } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
 import type { Answer, ProgramRequest } from '../message.ts'
 import { required } from '../parameters.ts'
+import { opaqueAccessKey } from '../store/opaque-access.ts'
 import type { RevocationOutcome } from '../store/verbs/revocation.ts'
 import { readOwnJwt } from '../tokens/own-jwt.ts'
 import { parseRefreshToken } from '../tokens/refresh-token.ts'
@@ -46,9 +46,8 @@ async function revoke(
     event.grant = refresh.grantId
     return await context.store.revokeFamily({ grantId: refresh.grantId, clientId })
   }
-  if (parseOpaqueToken('accessToken', text, 32) !== undefined) {
-    return await context.store.revokeOpaque({ hash: sha256Base64url(text), clientId })
-  }
+  const key = opaqueAccessKey(text)
+  if (key !== undefined) return await context.store.revokeOpaque({ key, clientId })
   const access = readOwnJwt(context, text)
   const seconds = Math.floor(context.now() / 1000)
   if (access === undefined || access.clientId !== clientId || access.expiresAt <= seconds)

@@ -189,7 +189,7 @@ describe('its token', () => {
 
   it('is opaque where the resource wants it so, and says nothing by itself', async () => {
     const { access, scope } = tokensOf(await ownToken(site, { resource: archive }))
-    expect(access).toMatch(/^arctos_at_[0-9A-Za-z]{54}$/)
+    expect(access).toMatch(/^arctos_at_[0-9A-Za-z]{60}$/)
     expect(scope).toBe('archive')
   })
 })

@@ -215,8 +215,8 @@ describe.each(engines)('what a user has on %s', (engine) => {
     it('of an opaque token is done once and is another client’s never [RFC 7009 §2(a)]', async () => {
       const principals = await register(test)
       const { access } = await startFamily(test, principals, { resourceKeys: [principals.opaqueKey] })
-      const [row] = await test.query('SELECT hash FROM access_tokens WHERE jti = $1', access.jti)
-      const revoke = (clientId: string) => test.store.revokeOpaque({ hash: String(row?.['hash']), clientId })
+      const [row] = await test.query('SELECT token_key FROM access_tokens WHERE jti = $1', access.jti)
+      const revoke = (clientId: string) => test.store.revokeOpaque({ key: String(row?.['token_key']), clientId })
       expect(await revoke('client_of_somebody_else')).toEqual({ outcome: 'nothing_to_revoke' })
       const outcomes = await Promise.all([revoke(principals.clientId), revoke(principals.clientId)])
       expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['nothing_to_revoke', 'revoked'])

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { sha256Base64url } from '@arctos/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { opaqueAccessKey } from '../../src/store/opaque-access.ts'
 import type { IssuedAccess } from '../../src/store/verbs/access.ts'
 import { engines, openTestStore, type TestStore } from './open-test-store.ts'
 import { clientSettings, type Family, register, rotate, rotationOf, startFamily, successOf } from './principals.ts'
@@ -15,7 +16,7 @@ describe.each(engines)('introspection on %s', (engine) => {
   const isLive = async (access: IssuedAccess): Promise<boolean> =>
     access.form.format === 'jwt'
       ? await test.store.introspectJwt(access)
-      : (await test.store.introspectOpaque(sha256Base64url(access.form.token.reveal()))) !== undefined
+      : (await test.store.introspectOpaque(opaqueAccessKey(access.form.token.reveal()) ?? '')) !== undefined
 
   describe.each(['jwt', 'opaque'] as const)('of a user’s %s token', (format) => {
     const newFamily = async (): Promise<Family> => {
@@ -163,7 +164,7 @@ describe.each(engines)('introspection on %s', (engine) => {
     const { access, grantId } = await startFamily(test, principals, { resourceKeys: [principals.opaqueKey] })
     if (access.form.format !== 'opaque') throw new Error('not opaque')
     const { form, authenticatedAt, ...facts } = access
-    expect(await test.store.introspectOpaque(sha256Base64url(form.token.reveal()))).toEqual({ ...facts, grantId })
+    expect(await test.store.introspectOpaque(opaqueAccessKey(form.token.reveal()) ?? '')).toEqual({ ...facts, grantId })
   })
 
   describe('of a refresh family', () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { sha256Base64url } from '@arctos/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { opaqueAccessKey } from '../../src/store/opaque-access.ts'
 import { engines, openTestStore, type TestStore } from './open-test-store.ts'
 import { absoluteSeconds, issueCode, register, rotate, startFamily } from './principals.ts'
 
@@ -92,6 +92,6 @@ describe.each(engines)('purge on %s', (engine) => {
     test.clock.advance(600_000)
     const token = access.form.format === 'opaque' ? access.form.token.reveal() : ''
     expect(await test.store.readSession(session.hash)).toBeUndefined()
-    expect(await test.store.introspectOpaque(sha256Base64url(token))).toBeUndefined()
+    expect(await test.store.introspectOpaque(opaqueAccessKey(token) ?? '')).toBeUndefined()
   })
 })

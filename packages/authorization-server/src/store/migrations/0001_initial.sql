@@ -123,9 +123,10 @@ CREATE INDEX grants_user ON grants (user_id, client_id);
 CREATE INDEX grants_client ON grants (client_id);
 CREATE INDEX grants_expiry ON grants (keep_until);
 
--- Opaque access tokens only; a JWT is stored nowhere.
+-- Opaque access tokens only; a JWT is stored nowhere. token_key = expiry in hex, then SHA-256 of the token: rows lie in the
+-- order of their expiry, so that inserts append.
 CREATE TABLE access_tokens (
-  hash TEXT PRIMARY KEY,
+  token_key TEXT PRIMARY KEY,
   jti TEXT NOT NULL,
   client_id TEXT NOT NULL,
   subject TEXT NOT NULL,

@@ -1,5 +1,6 @@
-import { formatOpaqueToken, type Secret, sha256Base64url } from '@arctos/core'
+import type { Secret } from '@arctos/core'
 import { newId } from '../identifiers.ts'
+import { mintOpaqueAccess } from '../opaque-access.ts'
 import { type RegisteredResource, resourcesOf } from '../registered-resource.ts'
 import { defineVerb, first, integer, run, type Transaction, type Verb } from '../transaction.ts'
 import { type Spending, spend } from './spent.ts'
@@ -57,15 +58,15 @@ export function* issueAccess(transaction: Transaction, order: AccessOrder): Verb
     authenticatedAt: order.authenticatedAt,
   }
   if (resource.tokenFormat === 'jwt') return { ...issued, form: { format: 'jwt', typ: resource.tokenType } }
-  const token = formatOpaqueToken('accessToken', transaction.random(32))
-  yield* insertOpaque(issued, token)
+  const { token, key } = mintOpaqueAccess(transaction, issued.expiresAt)
+  yield* insertOpaque(issued, key)
   return { ...issued, form: { format: 'opaque', token } }
 }
 
-function* insertOpaque(issued: Omit<IssuedAccess, 'form'>, token: Secret): Verb<void> {
+function* insertOpaque(issued: Omit<IssuedAccess, 'form'>, key: string): Verb<void> {
   yield* run(
-    'INSERT INTO access_tokens (hash, jti, client_id, subject, grant_id, audience, scope, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)',
-    sha256Base64url(token.reveal()),
+    'INSERT INTO access_tokens (token_key, jti, client_id, subject, grant_id, audience, scope, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+    key,
     issued.jti,
     issued.clientId,
     issued.subject,

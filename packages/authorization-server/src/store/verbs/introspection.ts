@@ -47,10 +47,10 @@ export const introspectJwt = defineVerb({
   },
 })
 
-/** The live opaque token with this hash. */
+/** The live opaque token with this key, see `opaqueAccessKey`. */
 export const introspectOpaque = defineVerb({
   kind: 'read',
-  *run(moment, hash: string): Verb<AccessFacts | undefined> {
+  *run(moment, key: string): Verb<AccessFacts | undefined> {
     const row = yield* first(
       `SELECT t.jti, t.client_id, t.subject, t.grant_id, t.audience, t.scope, t.issued_at, t.expires_at,
          (SELECT not_before FROM issuer_state WHERE id = 1) AS all_not_before,
@@ -58,8 +58,8 @@ export const introspectOpaque = defineVerb({
          (SELECT not_before FROM users WHERE id = t.subject AND disabled_at IS NULL) AS user_not_before,
          (SELECT not_before FROM grants WHERE id = t.grant_id AND ended_at IS NULL) AS grant_not_before,
          (SELECT expires_at FROM revoked_tokens WHERE jti = t.jti) AS revoked
-       FROM access_tokens t WHERE t.hash = $1 AND t.expires_at > $2`,
-      hash,
+       FROM access_tokens t WHERE t.token_key = $1 AND t.expires_at > $2`,
+      key,
       moment.now,
     )
     if (row === undefined) return undefined

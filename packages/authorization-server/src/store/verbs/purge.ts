@@ -5,7 +5,7 @@ const expiring = [
   ['sessions', 'hash', 'expires_at'],
   ['codes', 'hash', 'keep_until'],
   ['grants', 'id', 'keep_until'],
-  ['access_tokens', 'hash', 'expires_at'],
+  ['access_tokens', 'token_key', 'expires_at'],
   ['revoked_tokens', 'jti', 'expires_at'],
   ['attempts', 'id', 'expires_at'],
   ['spent', 'kind, id', 'expires_at'],

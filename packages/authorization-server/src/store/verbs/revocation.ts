@@ -44,10 +44,10 @@ export const revokeJwt = defineVerb({
 /** Revokes one opaque access token of this client. */
 export const revokeOpaque = defineVerb({
   kind: 'change',
-  *run(transaction, { hash, clientId }: { readonly hash: string; readonly clientId: string }): Verb<RevocationOutcome> {
+  *run(transaction, { key, clientId }: { readonly key: string; readonly clientId: string }): Verb<RevocationOutcome> {
     const row = yield* first(
-      'DELETE FROM access_tokens WHERE hash = $1 AND client_id = $2 RETURNING jti',
-      hash,
+      'DELETE FROM access_tokens WHERE token_key = $1 AND client_id = $2 RETURNING jti',
+      key,
       clientId,
     )
     if (row === undefined) return { outcome: 'nothing_to_revoke' }
