@@ -50,6 +50,15 @@ export { isReason, type Reason, type RefusalRow, refusalRow, refusals } from './
 export { isResourceIdentifier, resourceKey } from './resource.ts'
 export { formatScope, isScopeWord, missingScopes, parseScope } from './scope.ts'
 export { Secret } from './secret.ts'
+export {
+  importSharedSecret,
+  isSharedSecretKey,
+  type RejectedSecret,
+  type SharedSecretKey,
+  sharedSecretBytes,
+  signSharedSecretJws,
+  verifySharedSecretJws,
+} from './shared-secret.ts'
 export { encodeHeader, type SigningKey, signCompactJws, signCompactJwsAsync, verifySignature } from './signature.ts'
 export { checkTokenKind, type TokenKindName } from './token-kinds.ts'
 export { createTurnBatch, type Settled, type TurnBatch, type TurnBatchOptions } from './turn-batch.ts'

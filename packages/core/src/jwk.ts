@@ -80,9 +80,9 @@ export function jwkThumbprint(jwk: JsonObject): string {
 function mayVerify(jwk: JsonObject): boolean {
   const { use, key_ops: operations } = jwk
   if (use !== undefined && use !== 'sig') return false
+  // A key with a second use could be made to serve the one through the other.
   return (
-    operations === undefined ||
-    (Array.isArray(operations) && operations.includes('verify') && !operations.includes('sign'))
+    operations === undefined || (Array.isArray(operations) && operations.length === 1 && operations[0] === 'verify')
   )
 }
 

@@ -11,6 +11,7 @@ export const opaqueKinds = {
   authorizationCode: 'arctos_ac_',
   clientSecret: 'arctos_cs_',
   session: 'arctos_ss_',
+  sharedSecret: 'arctos_hs_',
 } as const
 
 export type OpaqueKind = keyof typeof opaqueKinds

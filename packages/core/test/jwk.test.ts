@@ -97,6 +97,8 @@ describe('importVerificationKey', () => {
     ['use null', { use: null }],
     ['key_ops without verify', { key_ops: ['encrypt'] }],
     ['key_ops to sign', { key_ops: ['sign', 'verify'] }],
+    ['key_ops for another use besides', { key_ops: ['verify', 'wrapKey'] }],
+    ['key_ops that repeat', { key_ops: ['verify', 'verify'] }],
     ['empty key_ops', { key_ops: [] }],
     ['key_ops as a text', { key_ops: 'verify' }],
     ['key_ops null', { key_ops: null }],

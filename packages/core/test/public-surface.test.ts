@@ -23,6 +23,11 @@ describe('@arctos/core', () => {
         'importVerificationKey',
         'isVerificationKey',
         'jwkThumbprint',
+        'importSharedSecret',
+        'isSharedSecretKey',
+        'sharedSecretBytes',
+        'signSharedSecretJws',
+        'verifySharedSecretJws',
         // secrets
         'Secret',
         'opaqueKinds',
