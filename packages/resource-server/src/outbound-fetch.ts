@@ -12,17 +12,30 @@ const timeoutMs = 3_000
 /** Longest body that is read, in bytes. */
 export const bodyByteLimit = 256 * 1_024
 
+/** The bytes of an answer, whatever they are, or why there are none. */
+export type FetchedBytes =
+  | { readonly ok: true; readonly status: number; readonly headers: Headers; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly problem: string }
+
+/** Asks like {@link fetchBytes}. `object` is `undefined` when the body is no strict JSON object. */
+export async function fetchJson(fetch: Fetch, url: string, init: RequestInit): Promise<Fetched> {
+  const answer = await fetchBytes(fetch, url, init)
+  if (!answer.ok) return answer
+  const { status, headers, bytes } = answer
+  return { ok: true, status, headers, object: parseJsonObject(bytes) }
+}
+
 /**
  * Asks the authorization server, bounded in time (3 s with the body) and size (256 KiB), and never follows a redirect: keys
- * and answers come from the configured address or not at all. `object` is `undefined` when the body is no strict JSON object.
+ * and answers come from the configured address or not at all.
  */
-export async function fetchJson(fetch: Fetch, url: string, init: RequestInit): Promise<Fetched> {
+export async function fetchBytes(fetch: Fetch, url: string, init: RequestInit): Promise<FetchedBytes> {
   try {
     const signal = AbortSignal.timeout(timeoutMs)
     const response = await fetch(url, { ...init, redirect: 'error', signal })
-    const body = await readBounded(response)
-    if (body === undefined) return { ok: false, problem: `more than ${bodyByteLimit} bytes` }
-    return { ok: true, status: response.status, headers: response.headers, object: parseJsonObject(body) }
+    const bytes = await readBounded(response)
+    if (bytes === undefined) return { ok: false, problem: `more than ${bodyByteLimit} bytes` }
+    return { ok: true, status: response.status, headers: response.headers, bytes }
   } catch (error) {
     // Whatever goes wrong out there is one outcome to us: no answer.
     return { ok: false, problem: describe(error) }
