@@ -38,6 +38,11 @@ export interface ResourceServer<Scope extends string = string> {
   authorize(request: GuardRequest, policy?: Policy<Scope>): Promise<Decision>
   /** The same for one policy, read at once: a mistake in it throws here, at start. `policyOf` reads it from the function. */
   guard(policy?: Policy<Scope>): (request: GuardRequest) => Promise<Decision>
+  /**
+   * The same for a token that came by another way: a message of a WebSocket, a queue. Answers at once unless something has to be
+   * fetched. Throws, or rejects with, a `Refusal`.
+   */
+  verifier(policy?: Policy<Scope>): (token: string) => Access | Promise<Access>
   /** Every step of the decision about a token or a request, in order, also those after the first that failed. */
   explain(tokenOrRequest: string | GuardRequest, policy?: Policy<Scope>): Promise<readonly Step[]>
   /** What a receipt stands for, while it is among the last 1,000 refusals of this guard. */
@@ -57,15 +62,18 @@ export function resourceServer<const Scopes extends ScopeTexts>(
   const { receipts, onRefusal, journal } = options
   const reporter = createRefusalReporter({ resource, now, seal: receipts?.seal, onRefusal, journal })
 
-  const check = async (
+  const check = (
     token: string,
     demand: ScopeDemand,
     judge: Judge,
     proven: TokenCheck['proven'],
-  ): Promise<Access> => {
-    const access = await checkToken({ token, now: Math.floor(now() / 1_000), judge, proven })
-    judgeScope(demand, access, judge)
-    return access
+  ): Access | Promise<Access> => {
+    const judged = (access: Access): Access => {
+      judgeScope(demand, access, judge)
+      return access
+    }
+    const access = checkToken({ token, now: Math.floor(now() / 1_000), judge, proven })
+    return access instanceof Promise ? access.then(judged) : judged(access)
   }
 
   const refuse = (error: unknown, demand: ScopeDemand, owner: string | undefined, request: GuardRequest): Decision => {
@@ -100,12 +108,16 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     metadataPath: new URL(metadataUrl).pathname,
     authorize: async (request, policy = {}) => enforce(policy)(request),
     guard: (policy = {}) => markPolicy(enforce(policy), policy),
+    verifier(policy = {}) {
+      const demand = readPolicy(policy, scopes)
+      return (token) => check(token, demand, strictJudge, ignore)
+    },
     async explain(tokenOrRequest, policy = {}) {
       const demand = readPolicy(policy, scopes)
       const { judge, steps } = recordingJudge()
       try {
         const token = typeof tokenOrRequest === 'string' ? tokenOrRequest : readBearerToken(tokenOrRequest)
-        await check(token, demand, judge, () => {})
+        await check(token, demand, judge, ignore)
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
         steps.push(stepOfRefusal(error))
@@ -116,6 +128,8 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     reload,
   }
 }
+
+function ignore(): void {}
 
 /** Two dots make a JWT, whatever is between them; everything else is for its issuer to read. */
 function isJwt(token: string): boolean {

@@ -1,4 +1,5 @@
 import {
+  type AccessToken,
   checkAccessTokenClaims,
   checkTokenKind,
   decodeUnverifiedJws,
@@ -33,9 +34,11 @@ export function createSignedTokenChecker(options: SignedTokenOptions): TokenChec
   const { resource: audience, keySources, allowUntyped, clockToleranceSeconds } = options
   const kind = allowUntyped ? 'untypedAccessToken' : 'accessToken'
   const trusted = [...keySources.keys()].join(' ')
+  const checkClaims = (claims: JsonObject, issuer: string, { now, judge }: TokenCheck): AccessToken =>
+    checkAccessTokenClaims(claims, { issuer, audience, clockToleranceSeconds, allowUntyped }, now, judge)
 
-  return async (check) => {
-    const { judge, now } = check
+  return (check) => {
+    const { judge } = check
     const jws = decodeUnverifiedJws(check.token)
     const { alg, kid, typ } = jws.header
     judge('form', true, 'token.malformed', 'strict compact JWS', undefined)
@@ -46,18 +49,19 @@ export function createSignedTokenChecker(options: SignedTokenOptions): TokenChec
     const issuer = readString(claims, 'iss')
     const keys = issuer === undefined ? undefined : keySources.get(issuer)
     judge('trusted issuer', keys !== undefined, 'token.issuer', trusted, issuer?.slice(0, 120))
-    if (issuer !== undefined && keys !== undefined) {
-      const key = keyHeld(keys, kid) ?? (await keyFetched(keys, kid, claims, options, check))
+    // A recording judge lets a stranger's token come this far; then any of the trusted issuers would have been right.
+    if (issuer === undefined || keys === undefined) return checkClaims(claims, trusted, check)
+
+    const finish = (key: VerificationKey | undefined): AccessToken => {
       judge('key', key !== undefined, 'token.key_unknown', `a key of ${issuer}`, describeMiss(keys, kid, key))
       if (key !== undefined) {
         const isProven = pass(judge, 'signature', 'token.signature', undefined, () => verifySignature(jws, key))
         if (isProven) check.proven(readString(claims, 'client_id'))
       }
+      return checkClaims(claims, issuer, check)
     }
-    // A recording judge lets a stranger's token come this far; then any of the trusted issuers would have been right.
-    const expected = keys === undefined || issuer === undefined ? trusted : issuer
-    const expectation = { issuer: expected, audience, clockToleranceSeconds, allowUntyped }
-    return checkAccessTokenClaims(claims, expectation, now, judge)
+    const held = keyHeld(keys, kid)
+    return held === undefined ? keyFetched(keys, kid, claims, options, check).then(finish) : finish(held)
   }
 }
 

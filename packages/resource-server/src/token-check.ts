@@ -15,8 +15,11 @@ export interface TokenCheck {
   readonly fresh?: boolean | undefined
 }
 
-/** Checks a token of one form. Throws a refusal for what cannot be looked at further. */
-export type TokenChecker = (check: TokenCheck) => Promise<AccessToken>
+/**
+ * Checks a token of one form: at once where everything needed is at hand. Throws (or rejects with) a refusal for what cannot be
+ * looked at further.
+ */
+export type TokenChecker = (check: TokenCheck) => AccessToken | Promise<AccessToken>
 
 /** What was verified about the caller of a route. */
 export type Access = AccessToken

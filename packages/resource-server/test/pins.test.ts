@@ -37,5 +37,6 @@ it('describes a resource by exactly this', () => {
     'metadataUrl',
     'reload',
     'resource',
+    'verifier',
   ])
 })
