@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Figure, median, type Report, round } from './report.ts'
-import { type CaseName, caseNames } from './token/cases.ts'
+import { type CaseName, caseNames, type FloorName, floorNames } from './token/cases.ts'
 import type { Measurement } from './token/load.ts'
 import { type LoadProcess, type ServerProcess, startLoad, startServer } from './token/processes.ts'
 
@@ -36,18 +36,19 @@ export async function measure(): Promise<Report> {
     const full = await start('Arctos, SQLite FULL', 'arctos-server.ts', join(directory, 'arctos.sqlite'))
     const memory = await start('Arctos, :memory:', 'arctos-server.ts', ':memory:')
     const peer = await start('oidc-provider, memory', 'oidc-provider-server.ts')
+    const floor = await start('node:http', 'floor-server.ts')
     const load = startLoad(join(directory, 'load.log'))
     running.push(load)
-    return report(await measureAll(load, { full, memory, peer }))
+    return report(await measureAll(load, { full, memory, peer, floor }))
   } finally {
     await Promise.all(running.map((each) => each.stop()))
     rmSync(directory, { recursive: true, force: true })
   }
 }
 
-type Role = 'full' | 'memory' | 'peer'
+type Role = 'full' | 'memory' | 'peer' | 'floor'
 interface Result {
-  readonly name: CaseName
+  readonly name: CaseName | FloorName
   readonly role: Role
   readonly server: string
   /** One a round. */
@@ -59,11 +60,17 @@ async function measureAll(
   load: LoadProcess,
   servers: Readonly<Record<Role, ServerProcess>>,
 ): Promise<readonly Result[]> {
-  const results = caseNames.flatMap((name) =>
-    (['full', 'memory', 'peer'] as const)
-      .filter((role) => role !== 'memory' || name === 'refresh')
-      .map((role): Result => ({ name, role, server: servers[role].name, measurements: [] })),
-  )
+  const result = (name: Result['name'], role: Role): Result => {
+    return { name, role, server: servers[role].name, measurements: [] }
+  }
+  const results = [
+    ...caseNames.flatMap((name) =>
+      (['full', 'memory', 'peer'] as const)
+        .filter((role) => role !== 'memory' || name === 'refresh')
+        .map((role) => result(name, role)),
+    ),
+    ...floorNames.map((name) => result(name, 'floor')),
+  ]
   for (let turn = 0; turn < rounds; turn++) {
     for (const { name, role, measurements } of results) {
       const { pid, target, codes } = servers[role]
@@ -107,6 +114,7 @@ function report(results: readonly Result[]): Report {
     notes: [
       'factor: the CPU that oidc-provider needs for the same request divided by ours; beside :memory:, what FULL costs above it.',
       'All with HTTP Basic, ES256 where there is a signature, Bearer tokens for one resource; every answer is checked.',
+      coldNote(results),
       ...complaints(results),
     ],
   }
@@ -132,8 +140,20 @@ function row({ name, server, measurements }: Result, factor: string): readonly s
   ]
 }
 
+/** What the very first requests of each process cost: the rounds measure servers that are warm. */
+function coldNote(results: readonly Result[]): string {
+  const [first] = caseNames
+  const cold = results
+    .filter(({ name, role }) => name === first && role !== 'memory')
+    .map(
+      ({ server, measurements }) =>
+        `${server} ${round(measurements[0] ? cost(measurements[0].warming) : Number.NaN)} µs`,
+    )
+  return `cold, in the first ${firstWarmSeconds} s of its process, ${first}: ${cold.join(', ')}.`
+}
+
 /** Microseconds of server CPU for each request. */
-function cost({ serverCpuSeconds, requests }: Measurement): number {
+function cost({ serverCpuSeconds, requests }: Pick<Measurement, 'serverCpuSeconds' | 'requests'>): number {
   return (serverCpuSeconds * 1e6) / requests
 }
 

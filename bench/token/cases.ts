@@ -1,10 +1,14 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 import { type Connection, formPost } from './connection.ts'
-import { setting, type Target } from './setting.ts'
+import { floorPaths, setting, type Target } from './setting.ts'
 
 /** What is measured. */
 export const caseNames = ['client_credentials jwt', 'client_credentials opaque', 'refresh', 'introspect'] as const
 export type CaseName = (typeof caseNames)[number]
+
+/** What no server on node:http gets below; measured to read the others by. */
+export const floorNames = ['node:http, constant answer', 'node:http, one signature'] as const
+export type FloorName = (typeof floorNames)[number]
 
 /** One connection's work: the next request, and what is wrong with its answer. */
 export interface Chain {
@@ -17,7 +21,7 @@ type Json = Readonly<Record<string, unknown>>
 
 /** Prepares the work of one connection; talks to the server for it. */
 export async function startChain(
-  name: CaseName,
+  name: CaseName | FloorName,
   connection: Connection,
   target: Target,
   keys: ReadonlyMap<string, KeyObject>,
@@ -32,10 +36,14 @@ export async function startChain(
       return refreshing(target, await redeem(connection, target, code), jwtCheck(keys))
     case 'introspect':
       return introspecting(target, await obtainOpaque(connection, target))
+    case 'node:http, constant answer':
+      return repeating(clientCredentials({ tokenPath: floorPaths.constant }, setting.jwtResource), jwtCheck(keys))
+    case 'node:http, one signature':
+      return issuing(clientCredentials({ tokenPath: floorPaths.signed }, setting.jwtResource), jwtCheck(keys))
   }
 }
 
-function clientCredentials(target: Target, resource: string): string {
+function clientCredentials(target: Pick<Target, 'tokenPath'>, resource: string): string {
   const form = `grant_type=client_credentials&scope=${setting.scope}&resource=${encodeURIComponent(resource)}`
   return formPost(target.tokenPath, setting.client, form)
 }
@@ -51,6 +59,15 @@ function issuing(request: string, isRight: (token: string) => boolean): Chain {
       last = access_token
       return isRight(access_token) ? undefined : 'a token of the wrong form'
     },
+  }
+}
+
+/** The same token in every answer. */
+function repeating(request: string, isRight: (token: string) => boolean): Chain {
+  return {
+    next: () => request,
+    take: (body) =>
+      isRight(String((JSON.parse(body) as Json)['access_token'])) ? undefined : 'a token of the wrong form',
   }
 }
 

@@ -1,12 +1,12 @@
 // The load as a process of its own, on a core of its own: takes jobs over its channel, one at a time.
 
-import { type CaseName, type Chain, readKeys, startChain } from './cases.ts'
+import { type CaseName, type Chain, type FloorName, readKeys, startChain } from './cases.ts'
 import { type Connection, openConnection } from './connection.ts'
 import { cpuSeconds } from './cpu.ts'
 import type { Target } from './setting.ts'
 
 export interface Job {
-  readonly name: CaseName
+  readonly name: CaseName | FloorName
   readonly target: Target
   /** The server's process, whose CPU time is read. */
   readonly pid: number
@@ -25,6 +25,8 @@ export interface Measurement {
   readonly complaint: string | undefined
   readonly seconds: number
   readonly serverCpuSeconds: number
+  /** The same while warming up: of a server that was just started, what it costs cold. */
+  readonly warming: { readonly requests: number; readonly serverCpuSeconds: number }
   /** Latencies in milliseconds. */
   readonly p50: number
   readonly p99: number
@@ -40,7 +42,7 @@ process.on('disconnect', () => process.exit())
 
 async function run(job: Job): Promise<Measurement> {
   const keys = await readKeys(job.target)
-  const counts = { requests: 0, bad: 0, complaint: undefined as string | undefined }
+  const counts = { warmingRequests: 0, requests: 0, bad: 0, complaint: undefined as string | undefined }
   const latencies: number[] = []
   let phase: 'warming' | 'measuring' | 'over' = 'warming'
 
@@ -53,6 +55,7 @@ async function run(job: Job): Promise<Measurement> {
         counts.bad += 1
         counts.complaint ??= complaint.slice(0, 200)
       }
+      if (phase === 'warming') counts.warmingRequests += 1
       if (phase === 'measuring') {
         counts.requests += 1
         latencies.push(performance.now() - started)
@@ -65,6 +68,7 @@ async function run(job: Job): Promise<Measurement> {
     const chains = await Promise.all(
       connections.map((each, index) => startChain(job.name, each, job.target, keys, job.codes[index] ?? '')),
     )
+    const coldCpu = cpuSeconds(job.pid)
     const working = Promise.all(connections.map((each, index) => work(each, chains[index] as Chain)))
     await Promise.race([working, pause(job.warmSeconds)])
     const cpu = cpuSeconds(job.pid)
@@ -78,7 +82,16 @@ async function run(job: Job): Promise<Measurement> {
     await working
     latencies.sort((a, b) => a - b)
     const quantile = (part: number): number => latencies[Math.floor(part * (latencies.length - 1))] ?? Number.NaN
-    return { ...counts, requests, seconds, serverCpuSeconds, p50: quantile(0.5), p99: quantile(0.99) }
+    return {
+      requests,
+      bad: counts.bad,
+      complaint: counts.complaint,
+      seconds,
+      serverCpuSeconds,
+      warming: { requests: counts.warmingRequests, serverCpuSeconds: cpu - coldCpu },
+      p50: quantile(0.5),
+      p99: quantile(0.99),
+    }
   } finally {
     for (const connection of connections) connection.close()
   }

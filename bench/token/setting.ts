@@ -15,6 +15,9 @@ export const setting = {
 
 export const codeChallenge = createHash('sha256').update(setting.codeVerifier).digest('base64url')
 
+/** Where the floor answers, with a constant and with a fresh signature. */
+export const floorPaths = { constant: '/constant', signed: '/signed' } as const
+
 /** Where a server under measurement answers. */
 export interface Target {
   readonly port: number
