@@ -27,9 +27,11 @@ export interface JoseHeader {
  * Takes a compact JWS apart, strictly: at most 8 KB, exactly two dots, canonical base64url everywhere, a header that is one JSON
  * object without repeated members, and no `crit` extension (we know none). Throws `token.malformed`.
  * RFC 7515 §5.2, RFC 7515 §4.1.11
+ *
+ * @param lengthLimit in characters, for what is no token
  */
-export function decodeUnverifiedJws(token: string): UnverifiedJws {
-  if (token.length > tokenLengthLimit) throw malformed('length', tokenLengthLimit, token.length)
+export function decodeUnverifiedJws(token: string, lengthLimit = tokenLengthLimit): UnverifiedJws {
+  if (token.length > lengthLimit) throw malformed('length', lengthLimit, token.length)
   const headerEnd = token.indexOf('.')
   const payloadEnd = token.indexOf('.', headerEnd + 1)
   if (headerEnd <= 0 || payloadEnd < 0 || token.indexOf('.', payloadEnd + 1) >= 0)

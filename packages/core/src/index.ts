@@ -4,7 +4,9 @@ export {
   checkAccessTokenClaims,
   parseClaims,
 } from './access-token.ts'
+export type { Actor } from './actor.ts'
 export { type Algorithm, isAlgorithm } from './algorithms.ts'
+export type { AuthorizationDetail } from './authorization-details.ts'
 export { decodeBase64url, encodeBase64url, isCanonicalBase64url } from './base64url.ts'
 export { type ChallengeParameters, formatChallenge } from './challenge.ts'
 export {
@@ -16,6 +18,13 @@ export {
 export { decodeUnverifiedJws, type JoseHeader, tokenLengthLimit, type UnverifiedJws } from './compact-jws.ts'
 export { deriveKey, equalInConstantTime, hmacSha256, seal, sha256, sha256Base64url, unseal } from './crypto.ts'
 export { type Explanation, explainRefusal, formatExplanation } from './explanation.ts'
+export {
+  decodeUnverifiedIntrospectionAnswer,
+  type IntrospectionQuestion,
+  introspectionAnswerType,
+  type UnverifiedIntrospectionAnswer,
+  verifyIntrospectionAnswer,
+} from './introspection-answer.ts'
 export {
   freezeClaims,
   isJsonObject,

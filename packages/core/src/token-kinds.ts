@@ -16,6 +16,7 @@ const kinds = {
   accessToken: { types: ['at+jwt'], mayOmitType: false },
   /** The per-resource switch for foreign verifiers that refuse `at+jwt`; the claims then have to tell it from an ID token. */
   untypedAccessToken: { types: ['at+jwt', 'jwt'], mayOmitType: false },
+  introspectionAnswer: { types: ['token-introspection+jwt'], mayOmitType: false },
   clientAssertion: { types: ['client-authentication+jwt', 'jwt'], mayOmitType: true },
 } as const satisfies Record<string, TokenKind>
 

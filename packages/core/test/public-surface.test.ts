@@ -18,6 +18,9 @@ describe('@arctos/core', () => {
         'freezeClaims',
         'decodeUnverifiedClientAssertion',
         'verifyClientAssertion',
+        'introspectionAnswerType',
+        'decodeUnverifiedIntrospectionAnswer',
+        'verifyIntrospectionAnswer',
         // keys
         'isAlgorithm',
         'importVerificationKey',

@@ -16,10 +16,10 @@ const accepts = (kind: TokenKindName, typ: string | undefined): boolean => {
 const accessTokenTypes = ['at+jwt', 'application/at+jwt', 'AT+JWT', 'Application/At+Jwt']
 const plainTypes = ['JWT', 'jwt', 'application/jwt', 'application/JWT']
 const assertionTypes = ['client-authentication+jwt', 'application/client-authentication+jwt']
+const answerTypes = ['token-introspection+jwt', 'Application/Token-Introspection+JWT']
 const foreignTypes = [
   'dpop+jwt',
   'logout+jwt',
-  'token-introspection+jwt',
   'secevent+jwt',
   'statuslist+jwt',
   'oauth-authz-req+jwt',
@@ -38,11 +38,12 @@ const foreignTypes = [
   'at\u200b+jwt',
   'jwt\0',
 ]
-const everyType = [undefined, ...accessTokenTypes, ...plainTypes, ...assertionTypes, ...foreignTypes]
+const everyType = [undefined, ...accessTokenTypes, ...plainTypes, ...assertionTypes, ...answerTypes, ...foreignTypes]
 
 const expected: Record<TokenKindName, readonly (string | undefined)[]> = {
   accessToken: accessTokenTypes,
   untypedAccessToken: [...accessTokenTypes, ...plainTypes],
+  introspectionAnswer: answerTypes,
   clientAssertion: [undefined, ...plainTypes, ...assertionTypes],
 }
 
