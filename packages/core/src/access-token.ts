@@ -1,3 +1,5 @@
+import { type Actor, readActors } from './actor.ts'
+import { type AuthorizationDetail, readAuthorizationDetails } from './authorization-details.ts'
 import { type JsonObject, parseJsonObject, readNumber, readString, readStrings } from './json.ts'
 import { type Judge, strictJudge } from './judgement.ts'
 import { Refusal } from './refusal.ts'
@@ -23,6 +25,17 @@ export interface AccessToken {
   readonly expiresAt: number
   /** The grant it was issued under; absent for client credentials and foreign issuers. */
   readonly grantId: string | undefined
+  /** How the user was authenticated: the authentication context class (RFC 9470 §6.1). */
+  readonly acr: string | undefined
+  /** When the user was last authenticated, in epoch seconds: `auth_time` (RFC 9470 §6.1). */
+  readonly authenticatedAt: number | undefined
+  /** What was granted beyond scopes, frozen; empty where nothing was (RFC 9396 §9.1). */
+  readonly authorizationDetails: readonly AuthorizationDetail[]
+  /**
+   * Who acts for the subject, at most 8 levels; empty where nobody does. The first acts now. The others acted before: a history,
+   * never a ground for access (RFC 8693 §4.1).
+   */
+  readonly actors: readonly Actor[]
   /** All claims, for the application's own members. Whoever shares them between requests calls `freezeClaims` first. */
   readonly claims: JsonObject
 }
@@ -100,6 +113,15 @@ export function checkAccessTokenClaims(
 
   const scopes = readScopes(claims)
   judge('scope claim', scopes !== undefined, 'token.claim_invalid', 'scope as text', typeof claims['scope'])
+  const acr = readIdentifier(claims, 'acr')
+  if (acr === undefined) judgeAbsent(claims, 'acr', 'acr as text', judge)
+  const authenticatedAt = readTime(claims, 'auth_time')
+  if (authenticatedAt === undefined) judgeAbsent(claims, 'auth_time', 'auth_time in epoch seconds', judge)
+  const authorizationDetails = readAuthorizationDetails(claims)
+  if (authorizationDetails === undefined) judgeAbsent(claims, 'authorization_details', 'objects with a type', judge)
+  const actors = readActors(claims)
+  if (actors === undefined) judgeAbsent(claims, 'act', 'objects with sub or client_id, 8 levels at most', judge)
+
   const token = {
     issuer: issuer ?? '',
     subject: subject ?? '',
@@ -110,9 +132,18 @@ export function checkAccessTokenClaims(
     issuedAt,
     expiresAt,
     grantId: readString(claims, 'grant_id'),
+    acr,
+    authenticatedAt,
+    authorizationDetails: authorizationDetails ?? [],
+    actors: actors ?? [],
     claims,
   }
   return token as unknown as AccessToken
+}
+
+/** A claim that may be absent, and could not be read: then it has to be absent. */
+function judgeAbsent(claims: JsonObject, name: string, expected: string, judge: Judge): void {
+  if (claims[name] !== undefined) judge(`${name} claim`, false, 'token.claim_invalid', expected, typeof claims[name])
 }
 
 /** A token lives from `iat` (and `nbf`, if any) up to `exp`, each bound widened by the tolerance. RFC 7519 §4.1.4 */

@@ -45,6 +45,10 @@ describe('checkAccessTokenClaims', () => {
       issuedAt: now - 60,
       expiresAt: now + 240,
       grantId: 'grant-1',
+      acr: undefined,
+      authenticatedAt: undefined,
+      authorizationDetails: [],
+      actors: [],
       claims: claimsWith({ grant_id: 'grant-1', tenant: 'a' }),
     })
   })
