@@ -44,6 +44,19 @@ const badToken = {
   sentence: 'The access token is invalid, expired or was revoked.',
   readers: 'owner',
 } as const
+/** RFC 6750 has one code for a good token that does not permit the request; RFC 9396 adds none for resource servers. */
+const lacksPermission = {
+  code: 'insufficient_scope',
+  status: 403,
+  sentence: 'The access token does not permit this request.',
+  readers: 'owner',
+} as const
+const weakAuthentication = {
+  code: 'insufficient_user_authentication',
+  status: 401,
+  sentence: 'The request needs another or a more recent authentication of the user.',
+  readers: 'owner',
+} as const
 const unavailable = {
   code: 'temporarily_unavailable',
   status: 503,
@@ -473,6 +486,26 @@ export const refusals = {
     readers: 'owner',
     spec: 'RFC 6750 §3.1',
     fix: 'Ask for a token with the scope that is named as expected.',
+  },
+  'token.authorization_details': {
+    ...lacksPermission,
+    spec: 'RFC 6750 §3.1',
+    fix: 'Ask for a token whose authorization_details (RFC 9396) hold, in one object, what is named as expected.',
+  },
+  'token.actor': {
+    ...lacksPermission,
+    spec: 'RFC 8693 §4.1',
+    fix: 'Get the token by way of an actor that this request allows, or without any: the policy of the route says which.',
+  },
+  'token.authentication_context': {
+    ...weakAuthentication,
+    spec: 'RFC 9470 §3',
+    fix: 'Send the user to the authorization server with the acr_values of the challenge, and call again with the new token.',
+  },
+  'token.authentication_age': {
+    ...weakAuthentication,
+    spec: 'RFC 9470 §3',
+    fix: 'Send the user to the authorization server with the max_age of the challenge, and call again with the new token. A token without auth_time cannot say how old its authentication is.',
   },
   'keys.unavailable': {
     ...unavailable,

@@ -23,6 +23,7 @@ describe.each(reasons)('refusal %s', (reason) => {
       invalid_client: [401],
       invalid_token: [401],
       insufficient_scope: [403],
+      insufficient_user_authentication: [401],
       temporarily_unavailable: [429, 503],
       server_error: [500],
       access_denied: [400, 403],
@@ -41,8 +42,9 @@ describe('table of refusals', () => {
   it.each(['client.', 'code.', 'refresh.', 'token.'])(
     'answers alike to all of %s* that an attacker could tell apart',
     (prefix) => {
-      // Bound to a key and lacking scope are no failures of the token itself: the honest client has to know.
-      const others = ['client.grant_type_not_allowed', 'token.scope']
+      // A good token that is not enough for this request is no bad token: the honest client has to know.
+      const good = reasons.filter((reason) => refusalRow(reason).code.startsWith('insufficient_'))
+      const others = ['client.grant_type_not_allowed', ...good]
       const group = reasons.filter((reason) => reason.startsWith(prefix) && !others.includes(reason))
       expect(group.length).toBeGreaterThan(4)
       expect(new Set(group.map(wireOf)).size).toBe(1)
