@@ -1,4 +1,12 @@
-import { isResourceIdentifier, isScopeWord, type ReceiptContent, Secret } from '@arctos/core'
+import { isResourceIdentifier, isScopeWord, type ReceiptContent, Secret, type SharedSecretKey } from '@arctos/core'
+import {
+  type AuthorizationServerEntry,
+  type AuthorizationServersOption,
+  readAuthorizationServers,
+  readSharedSecrets,
+  type SharedSecretOption,
+} from './authorization-servers.ts'
+import { check, isTrustworthyUrl, mistake, urlRule } from './option-check.ts'
 import type { Fetch } from './outbound-fetch.ts'
 import type { RefusalReport } from './refusal-report.ts'
 
@@ -9,12 +17,16 @@ export type ScopeTexts = Readonly<Record<string, string>>
 export interface ResourceServerOptions<Scopes extends ScopeTexts> {
   /** The resource identifier (RFC 8707 §2): what `aud` of a token must contain, compared as bytes. */
   readonly resource: string
-  /** The issuers whose tokens are taken; a token never adds one. */
-  readonly authorizationServers: readonly string[]
+  /** The issuers whose tokens are taken, as a list or as a function of the request; a token never adds one. */
+  readonly authorizationServers: AuthorizationServersOption
   /** The scope words that policies may use; published as `scopes_supported`. */
   readonly scopes: Scopes
   /** Where the keys of the only authorization server are; by default its metadata says so (RFC 8414). */
   readonly jwksUri?: string | undefined
+  /** How old keys may become while their issuer fails to answer: 60 to 86,400, by default 3,600. */
+  readonly staleIfErrorSeconds?: number | undefined
+  /** Takes tokens under HS256, too, with a secret that only the issuer and this resource know. Never from a key set. */
+  readonly sharedSecret?: SharedSecretOption | readonly SharedSecretOption[] | undefined
   /** `JWT` takes also tokens of issuers that do not mark access tokens; the claims then have to rule out an ID token. */
   readonly typ?: 'at+jwt' | 'JWT' | undefined
   /** How far the clocks of issuer and resource server may be apart: 0 to 60, by default 10. */
@@ -25,6 +37,8 @@ export interface ResourceServerOptions<Scopes extends ScopeTexts> {
   readonly fetch?: Fetch | undefined
   /** Epoch milliseconds. Where given, it also measures durations, so that a test can let time pass. */
   readonly now?: (() => number) | undefined
+  /** How to let milliseconds pass; only tests give it, where `now` is their own. */
+  readonly wait?: ((milliseconds: number) => Promise<void>) | undefined
   /** Seals receipts, so that any node with the key can read them. Without it the guard remembers the last 1,000. */
   readonly receipts?: { readonly seal: (content: ReceiptContent) => string | undefined } | undefined
   /** Told of every refusal as it happens. What it throws, `authorize` rejects with. */
@@ -48,9 +62,10 @@ export interface IntrospectionOptions {
 /** The options, checked and with their defaults. */
 export interface Configuration {
   readonly resource: string
-  readonly issuers: readonly string[]
+  readonly authorizationServers: readonly AuthorizationServerEntry[] | RequestFunction
+  readonly sharedSecrets: readonly SharedSecretKey[]
+  readonly staleIfErrorSeconds: number
   readonly scopes: readonly string[]
-  readonly jwksUri: string | undefined
   readonly allowUntyped: boolean
   readonly clockToleranceSeconds: number
   readonly introspection: IntrospectionConfiguration | undefined
@@ -59,7 +74,10 @@ export interface Configuration {
   readonly now: () => number
   /** Milliseconds of a clock that never steps, for durations. */
   readonly elapsed: () => number
+  readonly wait: (milliseconds: number) => Promise<void>
 }
+
+type RequestFunction = Extract<AuthorizationServersOption, (...arguments_: never) => unknown>
 
 export interface IntrospectionConfiguration {
   readonly clientId: string
@@ -71,39 +89,57 @@ export interface IntrospectionConfiguration {
 
 /** Throws a TypeError that names the option, what it is and what is allowed: an unsafe guard must not start. */
 export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceServerOptions<Scopes>): Configuration {
-  const { resource, authorizationServers: issuers, jwksUri, typ = 'at+jwt', clockToleranceSeconds = 10 } = options
+  const { resource, typ = 'at+jwt', clockToleranceSeconds = 10, staleIfErrorSeconds = 3_600 } = options
   const isResource = typeof resource === 'string' && isResourceIdentifier(resource)
   check(isResource, 'resource', resource, 'an absolute http(s) URI without query or fragment')
-  check(Array.isArray(issuers) && issuers.length > 0, 'authorizationServers', issuers, 'at least one issuer identifier')
-  for (const issuer of issuers) {
-    check(isTrustworthyUrl(issuer) && !/[?#]/.test(issuer), 'authorizationServers', issuer, `${urlRule}, no query`)
-  }
-  check(new Set(issuers).size === issuers.length, 'authorizationServers', issuers, 'each issuer once')
+  const authorizationServers = readTrusted(options)
+  const issuers =
+    typeof authorizationServers === 'function' ? undefined : authorizationServers.map(({ issuer }) => issuer)
   const scopes = Object.keys(options.scopes ?? {})
   for (const word of scopes)
     check(isScopeWord(word), 'scopes', word, 'words of printable ASCII without space, " and \\')
-  if (jwksUri !== undefined) {
-    check(isTrustworthyUrl(jwksUri), 'jwksUri', jwksUri, urlRule)
-    check(issuers.length === 1, 'jwksUri', jwksUri, 'set only where there is one authorization server')
-  }
   check(typ === 'at+jwt' || typ === 'JWT', 'typ', typ, 'at+jwt or JWT')
   checkSeconds('clockToleranceSeconds', clockToleranceSeconds)
+  const isAge = Number.isFinite(staleIfErrorSeconds) && staleIfErrorSeconds >= 60 && staleIfErrorSeconds <= 86_400
+  check(isAge, 'staleIfErrorSeconds', staleIfErrorSeconds, 'a number of seconds from 60 to 86400')
   return {
     resource,
-    issuers: [...issuers],
+    authorizationServers,
+    sharedSecrets: readSharedSecrets(options.sharedSecret, issuers, resource),
+    staleIfErrorSeconds,
     scopes,
-    jwksUri,
     allowUntyped: typ === 'JWT',
     clockToleranceSeconds,
     introspection: options.introspection && readIntrospection(options.introspection, issuers),
     fetch: options.fetch ?? ((url, init) => fetch(url, init)),
     now: options.now ?? Date.now,
     elapsed: options.now ?? (() => performance.now()),
+    wait: options.wait ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),
   }
 }
 
-function readIntrospection(options: IntrospectionOptions, issuers: readonly string[]): IntrospectionConfiguration {
-  const { clientId, clientSecret, endpoint, issuer = issuers.length === 1 ? issuers[0] : undefined } = options
+function readTrusted<Scopes extends ScopeTexts>({
+  authorizationServers: option,
+  jwksUri,
+}: ResourceServerOptions<Scopes>): Configuration['authorizationServers'] {
+  const entries = typeof option === 'function' ? [] : readAuthorizationServers(option)
+  if (typeof option !== 'function') {
+    check(entries.length > 0, 'authorizationServers', option, 'at least one issuer identifier')
+  }
+  const [only, ...others] = entries
+  if (jwksUri === undefined) return typeof option === 'function' ? option : entries
+  check(isTrustworthyUrl(jwksUri), 'jwksUri', jwksUri, urlRule)
+  if (only === undefined || only.jwksUri !== undefined || others.length > 0) {
+    throw mistake('jwksUri', jwksUri, 'set only where there is one authorization server, without an address of its own')
+  }
+  return [{ ...only, jwksUri }]
+}
+
+function readIntrospection(
+  options: IntrospectionOptions,
+  issuers: readonly string[] | undefined,
+): IntrospectionConfiguration {
+  const { clientId, clientSecret, endpoint, issuer = issuers?.length === 1 ? issuers[0] : undefined } = options
   const { maxAgeSeconds = 0 } = options
   check(
     typeof clientId === 'string' && clientId !== '',
@@ -114,34 +150,13 @@ function readIntrospection(options: IntrospectionOptions, issuers: readonly stri
   const secret = typeof clientSecret === 'string' ? new Secret(clientSecret) : clientSecret
   check(secret instanceof Secret && secret.reveal() !== '', 'introspection.clientSecret', '(hidden)', 'its secret')
   if (endpoint !== undefined) check(isTrustworthyUrl(endpoint), 'introspection.endpoint', endpoint, urlRule)
-  if (issuer === undefined || !issuers.includes(issuer)) {
+  if (!isTrustworthyUrl(issuer) || issuers?.includes(issuer) === false) {
     throw mistake('introspection.issuer', issuer, 'the one of authorizationServers that issues opaque tokens')
   }
   checkSeconds('introspection.maxAgeSeconds', maxAgeSeconds)
   return { clientId, clientSecret: secret, endpoint, issuer, maxAgeSeconds }
 }
 
-const urlRule = 'an https URL, or an http URL of this machine (localhost, 127.0.0.1, [::1])'
-
-/** Whether keys and answers from this address can be believed: TLS, or a connection that stays on the machine. */
-export function isTrustworthyUrl(text: string): boolean {
-  if (typeof text !== 'string' || !URL.canParse(text)) return false
-  const { protocol, hostname, username, password } = new URL(text)
-  if (username !== '' || password !== '') return false
-  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
-  return protocol === 'https:' || (protocol === 'http:' && isLoopback)
-}
-
 function checkSeconds(key: string, value: number): void {
   check(Number.isFinite(value) && value >= 0 && value <= 60, key, value, 'a number of seconds from 0 to 60')
-}
-
-function check(holds: boolean, key: string, value: unknown, allowed: string): void {
-  if (!holds) throw mistake(key, value, allowed)
-}
-
-function mistake(key: string, value: unknown, allowed: string): TypeError {
-  // User information in a URL may be a password.
-  const shown = typeof value === 'string' && value.includes('@') ? '(hidden)' : JSON.stringify(value)
-  return new TypeError(`resourceServer: ${key} is ${shown}; allowed is ${allowed}`)
 }

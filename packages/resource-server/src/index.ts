@@ -1,4 +1,9 @@
 export type { Answer } from './answer.ts'
+export type {
+  AuthorizationServerOption,
+  AuthorizationServersOption,
+  SharedSecretOption,
+} from './authorization-servers.ts'
 export type { IntrospectionOptions, ResourceServerOptions, ScopeTexts } from './configuration.ts'
 export type { GuardRequest, HeaderSource } from './guard-request.ts'
 export type { Fetch } from './outbound-fetch.ts'

@@ -1,5 +1,5 @@
 import { type JsonObject, readString } from '@arctos/core'
-import { isTrustworthyUrl } from './configuration.ts'
+import { isTrustworthyUrl } from './option-check.ts'
 import { type Fetch, fetchJson } from './outbound-fetch.ts'
 
 /** Where the endpoints of one issuer are. */

@@ -24,19 +24,23 @@ export interface KeySourceOptions {
   readonly fetch: Fetch
   /** Milliseconds of a clock that never steps. */
   readonly elapsed: () => number
+  /** Lets milliseconds pass, by the same clock. */
+  readonly wait: (milliseconds: number) => Promise<void>
+  /** How old keys may become while the issuer fails to answer. */
+  readonly staleIfErrorMs: number
 }
 
 interface Held extends KeySet {
   /** When the request for them was sent. */
   readonly askedAt: number
   readonly renewAt: number
+  /** Where the set came from: its entity tag means nothing elsewhere (RFC 9110 §8.8.3). */
+  readonly url: string
   readonly etag: string | undefined
 }
 
 /** Keys older than this are asked for again before they are used, so a withdrawn key is dead after it. */
 const usableForMs = 60_000
-/** While the issuer fails to answer, keys are used up to this age: an outage there must not become one here. */
-const usableInOutageForMs = 60 * 60 * 1_000
 const waitingLimit = 1_000
 const backOffLimitMs = 5_000
 const unknownKidBurst = 5
@@ -44,12 +48,12 @@ const unknownKidRefillMs = 500
 
 /**
  * One cache of one issuer's keys. Requests are single flight. Keys are renewed behind the scenes when their `max-age` (at most
- * 30 s) is over, and used for 60 s, for an hour while renewing fails. A key missing from a successful answer is dead at once. An
+ * 30 s) is over, and used for 60 s, for longer only while renewing fails: an outage there must not become one here. A key missing from a successful answer is dead at once. An
  * unknown `kid` asks the issuer, five times at once and then twice a second, however many ask.
  */
 export function createKeySource(options: KeySourceOptions): KeySource {
-  const { issuer, elapsed } = options
-  const pace = createPace(unknownKidBurst, unknownKidRefillMs, elapsed)
+  const { issuer, elapsed, staleIfErrorMs } = options
+  const pace = createPace(unknownKidBurst, unknownKidRefillMs, elapsed, options.wait)
   let held: Held | undefined
   let problem: string | undefined
   let failures = 0
@@ -64,7 +68,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     const now = elapsed()
     // A failure that is long past says nothing about now: then the issuer is asked before old keys are believed.
     const isOutage = problem !== undefined && now < failedAt + usableForMs
-    return held !== undefined && now < held.askedAt + (isOutage ? usableInOutageForMs : usableForMs) ? held : undefined
+    return held !== undefined && now < held.askedAt + (isOutage ? staleIfErrorMs : usableForMs) ? held : undefined
   }
 
   const attempt = async (): Promise<void> => {
@@ -157,16 +161,18 @@ async function loadKeys(options: KeySourceOptions, held: Held | undefined, asked
   const { issuer, locate, fetch } = options
   const located = await locate()
   if ('problem' in located) return located.problem
-  const condition = held?.etag === undefined ? {} : { 'if-none-match': held.etag }
-  const answer = await fetchJson(fetch, located.url, {
+  const { url } = located
+  const before = held?.url === url && held.etag !== undefined ? held : undefined
+  const condition = before?.etag === undefined ? {} : { 'if-none-match': before.etag }
+  const answer = await fetchJson(fetch, url, {
     headers: { accept: 'application/jwk-set+json, application/json', ...condition },
   })
   if (!answer.ok) return `jwks: ${answer.problem}`
   const renewAt = askedAt + freshnessMs(answer.headers)
-  if (answer.status === 304 && held !== undefined) return { ...held, askedAt, renewAt }
+  if (answer.status === 304 && before !== undefined) return { ...before, askedAt, renewAt }
   if (answer.status !== 200) return `jwks: HTTP ${answer.status}`
   if (answer.object === undefined) return 'jwks: no strict JSON object'
   const set = readKeySet(answer.object, issuer)
   if (typeof set === 'string') return `jwks: ${set}`
-  return { ...set, askedAt, renewAt, etag: answer.headers.get('etag') ?? undefined }
+  return { ...set, askedAt, renewAt, url, etag: answer.headers.get('etag') ?? undefined }
 }

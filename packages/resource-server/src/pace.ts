@@ -4,8 +4,16 @@ export interface Pace {
   turn(): Promise<void>
 }
 
-/** @param elapsed milliseconds of a clock that never steps */
-export function createPace(burst: number, refillMs: number, elapsed: () => number): Pace {
+/**
+ * @param elapsed milliseconds of a clock that never steps
+ * @param wait lets milliseconds pass, by the same clock
+ */
+export function createPace(
+  burst: number,
+  refillMs: number,
+  elapsed: () => number,
+  wait: (milliseconds: number) => Promise<void>,
+): Pace {
   let tokens = burst
   let filledAt = elapsed()
 
@@ -15,8 +23,7 @@ export function createPace(burst: number, refillMs: number, elapsed: () => numbe
       tokens = Math.min(burst, tokens + (now - filledAt) / refillMs)
       filledAt = now
       if (tokens < 1) {
-        const waitMs = (1 - tokens) * refillMs
-        await new Promise((resolve) => setTimeout(resolve, waitMs))
+        await wait((1 - tokens) * refillMs)
         tokens = 1
         filledAt = elapsed()
       }

@@ -4,7 +4,8 @@ import { pathOf } from './guard-request.ts'
 /** The document that tells clients how to get a token for this resource. RFC 9728 §2 */
 export interface ResourceMetadata {
   readonly resource: string
-  readonly authorization_servers: readonly string[]
+  /** Absent where they differ by request. */
+  readonly authorization_servers?: readonly string[]
   readonly scopes_supported?: readonly string[]
   readonly bearer_methods_supported: readonly string[]
 }
@@ -17,7 +18,7 @@ export function describeResource(
 ): ResourceMetadata {
   return {
     resource,
-    authorization_servers: issuers,
+    ...(issuers.length === 0 ? {} : { authorization_servers: issuers }),
     ...(scopes.length === 0 ? {} : { scopes_supported: scopes }),
     bearer_methods_supported: ['header'],
   }

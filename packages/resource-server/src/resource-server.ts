@@ -4,8 +4,6 @@ import { type Configuration, type ResourceServerOptions, readConfiguration, type
 import { readBearerToken } from './credentials.ts'
 import type { GuardRequest } from './guard-request.ts'
 import { createIntrospection } from './introspection.ts'
-import { createIssuerMetadata } from './issuer-metadata.ts'
-import { createKeySource } from './key-source.ts'
 import { createOpaqueTokenChecker } from './opaque-token.ts'
 import { markPolicy } from './policy/marked.ts'
 import { judgeScope, type Policy, readPolicy, type ScopeDemand } from './policy/policy.ts'
@@ -13,6 +11,7 @@ import { createRefusalReporter, type RefusalReport } from './refusal-report.ts'
 import { describeResource, metadataUrlOf, type ResourceMetadata } from './resource-metadata.ts'
 import { createSignedTokenChecker } from './signed-token.ts'
 import type { Access, TokenCheck, TokenChecker } from './token-check.ts'
+import { createIssuerRegistry, type IssuerRegistry, type TrustedIssuers } from './trusted-issuers.ts'
 
 /** What a guard says about one request: allow, deny, or (503) cannot decide. */
 export type Decision =
@@ -56,14 +55,16 @@ export function resourceServer<const Scopes extends ScopeTexts>(
   options: ResourceServerOptions<Scopes>,
 ): ResourceServer<keyof Scopes & string> {
   const configuration = readConfiguration(options)
-  const { resource, issuers, scopes, now } = configuration
-  const { checkToken, reload } = createTokenChecker(configuration)
+  const { resource, authorizationServers, scopes, now } = configuration
+  const registry = createIssuerRegistry(configuration)
+  const checkToken = createTokenChecker(configuration, registry)
   const metadataUrl = metadataUrlOf(resource)
   const { receipts, onRefusal, journal } = options
   const reporter = createRefusalReporter({ resource, now, seal: receipts?.seal, onRefusal, journal })
 
   const check = (
     token: string,
+    request: GuardRequest | undefined,
     demand: ScopeDemand,
     judge: Judge,
     proven: TokenCheck['proven'],
@@ -72,7 +73,10 @@ export function resourceServer<const Scopes extends ScopeTexts>(
       judgeScope(demand, access, judge)
       return access
     }
-    const access = checkToken({ token, now: Math.floor(now() / 1_000), judge, proven })
+    const look = (issuers: TrustedIssuers): Access | Promise<Access> =>
+      checkToken({ token, issuers, now: Math.floor(now() / 1_000), judge, proven })
+    const issuers = registry.issuersOf(request)
+    const access = issuers instanceof Promise ? issuers.then(look) : look(issuers)
     return access instanceof Promise ? access.then(judged) : judged(access)
   }
 
@@ -91,7 +95,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     return async (request: GuardRequest): Promise<Decision> => {
       let owner: string | undefined
       try {
-        const access = await check(readBearerToken(request), demand, strictJudge, (clientId) => {
+        const access = await check(readBearerToken(request), request, demand, strictJudge, (clientId) => {
           owner = clientId
         })
         return { ok: true, access }
@@ -103,21 +107,27 @@ export function resourceServer<const Scopes extends ScopeTexts>(
 
   return {
     resource,
-    metadata: describeResource(resource, issuers, scopes),
+    // RFC 9728 §2: where the authorization servers cannot be enumerated, the document names none.
+    metadata: describeResource(
+      resource,
+      typeof authorizationServers === 'function' ? [] : authorizationServers.map(({ issuer }) => issuer),
+      scopes,
+    ),
     metadataUrl,
     metadataPath: new URL(metadataUrl).pathname,
     authorize: async (request, policy = {}) => enforce(policy)(request),
     guard: (policy = {}) => markPolicy(enforce(policy), policy),
     verifier(policy = {}) {
       const demand = readPolicy(policy, scopes)
-      return (token) => check(token, demand, strictJudge, ignore)
+      return (token) => check(token, undefined, demand, strictJudge, ignore)
     },
     async explain(tokenOrRequest, policy = {}) {
       const demand = readPolicy(policy, scopes)
       const { judge, steps } = recordingJudge()
       try {
+        const request = typeof tokenOrRequest === 'string' ? undefined : tokenOrRequest
         const token = typeof tokenOrRequest === 'string' ? tokenOrRequest : readBearerToken(tokenOrRequest)
-        await check(token, demand, judge, ignore)
+        await check(token, request, demand, judge, ignore)
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
         steps.push(stepOfRefusal(error))
@@ -125,7 +135,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
       return steps
     },
     findRefusal: (receipt) => reporter.find(receipt),
-    reload,
+    reload: registry.reload,
   }
 }
 
@@ -136,34 +146,24 @@ function isJwt(token: string): boolean {
   return token.split('.', 4).length === 3
 }
 
-function createTokenChecker(configuration: Configuration): {
-  readonly checkToken: TokenChecker
-  readonly reload: () => Promise<void>
-} {
-  const { resource, issuers, jwksUri, introspection, clockToleranceSeconds, allowUntyped, fetch, elapsed } =
-    configuration
-  const metadata = new Map(issuers.map((issuer) => [issuer, createIssuerMetadata(issuer, fetch, elapsed)]))
-  const keySources = new Map(
-    [...metadata].map(([issuer, { locate, doubt }]) => {
-      const locateKeys = async () => (jwksUri === undefined ? locate('jwks_uri') : { url: jwksUri })
-      return [issuer, createKeySource({ issuer, locate: locateKeys, doubt, fetch, elapsed })] as const
-    }),
-  )
-  const checkSigned = createSignedTokenChecker({ resource, keySources, allowUntyped, clockToleranceSeconds })
-  let checkOpaque: TokenChecker | undefined
-  const asked = introspection && metadata.get(introspection.issuer)
-  if (introspection !== undefined && asked !== undefined) {
-    checkOpaque = createOpaqueTokenChecker({
-      resource,
-      issuer: introspection.issuer,
-      introspection: createIntrospection(introspection, { metadata: asked, fetch, now: configuration.now }),
-      clockToleranceSeconds,
-    })
-  }
-  return {
-    checkToken: (check) => (checkOpaque === undefined || isJwt(check.token) ? checkSigned(check) : checkOpaque(check)),
-    async reload() {
-      await Promise.all([...keySources.values()].map((keys) => keys.reload()))
-    },
+function createTokenChecker(configuration: Configuration, registry: IssuerRegistry): TokenChecker {
+  const { resource, introspection, clockToleranceSeconds, allowUntyped, fetch, now } = configuration
+  const allowSharedSecret = configuration.sharedSecrets.length > 0
+  const checkSigned = createSignedTokenChecker({ resource, allowSharedSecret, allowUntyped, clockToleranceSeconds })
+  if (introspection === undefined) return checkSigned
+  const { issuer } = introspection
+  const { metadata } = registry.issuerNamed(issuer)
+  const checkOpaque = createOpaqueTokenChecker({
+    resource,
+    issuer,
+    introspection: createIntrospection(introspection, { metadata, fetch, now }),
+    clockToleranceSeconds,
+  })
+  return (check) => {
+    if (isJwt(check.token)) return checkSigned(check)
+    // Where the issuer of opaque tokens is not trusted for this request, it is not asked either.
+    const trusted = [...check.issuers.keys()].join(' ')
+    check.judge('trusted issuer', check.issuers.has(issuer), 'token.issuer', trusted, issuer)
+    return checkOpaque(check)
   }
 }

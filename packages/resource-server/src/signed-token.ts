@@ -4,6 +4,7 @@ import {
   checkTokenKind,
   decodeUnverifiedJws,
   isAlgorithm,
+  type JoseHeader,
   type JsonObject,
   type Judge,
   parseClaims,
@@ -12,16 +13,14 @@ import {
   readNumber,
   readString,
   stepOfRefusal,
-  type VerificationKey,
-  verifySignature,
 } from '@arctos/core'
-import type { KeySource } from './key-source.ts'
 import type { TokenCheck, TokenChecker } from './token-check.ts'
+import { type AccessTokenKey, type TrustedIssuer, verifyAccessTokenSignature } from './trusted-issuers.ts'
 
 export interface SignedTokenOptions {
   readonly resource: string
-  /** One source for each issuer that is trusted. */
-  readonly keySources: ReadonlyMap<string, KeySource>
+  /** Whether HS256 is on offer: where the resource shares a secret with an issuer. */
+  readonly allowSharedSecret: boolean
   readonly allowUntyped: boolean
   readonly clockToleranceSeconds: number
 }
@@ -31,53 +30,57 @@ export interface SignedTokenOptions {
  * everything that costs nothing was looked at, and nothing that the token names is ever fetched. RFC 9068 §4
  */
 export function createSignedTokenChecker(options: SignedTokenOptions): TokenChecker {
-  const { resource: audience, keySources, allowUntyped, clockToleranceSeconds } = options
+  const { resource: audience, allowSharedSecret, allowUntyped, clockToleranceSeconds } = options
   const kind = allowUntyped ? 'untypedAccessToken' : 'accessToken'
-  const trusted = [...keySources.keys()].join(' ')
   const checkClaims = (claims: JsonObject, issuer: string, { now, judge }: TokenCheck): AccessToken =>
     checkAccessTokenClaims(claims, { issuer, audience, clockToleranceSeconds, allowUntyped }, now, judge)
 
   return (check) => {
-    const { judge } = check
+    const { judge, issuers } = check
     const jws = decodeUnverifiedJws(check.token)
     const { alg, kid, typ } = jws.header
     judge('form', true, 'token.malformed', 'strict compact JWS', undefined)
     pass(judge, 'type', 'token.type', typ?.slice(0, 40), () => checkTokenKind(jws.header, kind))
-    judge('algorithm on offer', isAlgorithm(alg), 'token.algorithm', 'an asymmetric algorithm', alg.slice(0, 20))
+    const isOnOffer = isAlgorithm(alg) || (allowSharedSecret && alg === 'HS256')
+    judge('algorithm on offer', isOnOffer, 'token.algorithm', 'an asymmetric algorithm', alg.slice(0, 20))
     const claims = parseClaims(jws.payload)
 
     const issuer = readString(claims, 'iss')
-    const keys = issuer === undefined ? undefined : keySources.get(issuer)
+    const keys = issuer === undefined ? undefined : issuers.get(issuer)
+    const trusted = keys === undefined ? [...issuers.keys()].join(' ') : keys.issuer
     judge('trusted issuer', keys !== undefined, 'token.issuer', trusted, issuer?.slice(0, 120))
     // A recording judge lets a stranger's token come this far; then any of the trusted issuers would have been right.
     if (issuer === undefined || keys === undefined) return checkClaims(claims, trusted, check)
 
-    const finish = (key: VerificationKey | undefined): AccessToken => {
+    const finish = (key: AccessTokenKey | undefined): AccessToken => {
       judge('key', key !== undefined, 'token.key_unknown', `a key of ${issuer}`, describeMiss(keys, kid, key))
       if (key !== undefined) {
-        const isProven = pass(judge, 'signature', 'token.signature', undefined, () => verifySignature(jws, key))
+        const isProven = pass(judge, 'signature', 'token.signature', undefined, () =>
+          verifyAccessTokenSignature(jws, key),
+        )
         if (isProven) check.proven(readString(claims, 'client_id'))
       }
       return checkClaims(claims, issuer, check)
     }
     const held = keyHeld(keys, kid)
-    return held === undefined ? keyFetched(keys, kid, claims, options, check).then(finish) : finish(held)
+    return held === undefined ? keyFetched(keys, jws.header, claims, options, check).then(finish) : finish(held)
   }
 }
 
-function keyHeld(keys: KeySource, kid: string | undefined): VerificationKey | undefined {
+function keyHeld(keys: TrustedIssuer, kid: string | undefined): AccessTokenKey | undefined {
   return kid === undefined ? undefined : keys.held(kid)
 }
 
 /** Asks the issuer for a key, but not for the sake of a token that is dead by its own word. */
 async function keyFetched(
-  keys: KeySource,
-  kid: string | undefined,
+  keys: TrustedIssuer,
+  { kid, alg }: JoseHeader,
   claims: JsonObject,
   { clockToleranceSeconds }: SignedTokenOptions,
   { now, judge }: TokenCheck,
-): Promise<VerificationKey | undefined> {
-  if (kid === undefined) return undefined
+): Promise<AccessTokenKey | undefined> {
+  // A shared secret is in no key set, so none is worth asking for.
+  if (kid === undefined || alg === 'HS256') return undefined
   const end = readNumber(claims, 'exp')
   if (end === undefined)
     judge('expiry claim', false, 'token.claim_invalid', 'exp in epoch seconds', typeof claims['exp'])
@@ -85,7 +88,11 @@ async function keyFetched(
   return keys.find(kid)
 }
 
-function describeMiss(keys: KeySource, kid: string | undefined, key: VerificationKey | undefined): string | undefined {
+function describeMiss(
+  keys: TrustedIssuer,
+  kid: string | undefined,
+  key: AccessTokenKey | undefined,
+): string | undefined {
   if (key !== undefined) return key.kid
   if (kid === undefined) return 'no kid'
   const why = keys.rejection(kid)

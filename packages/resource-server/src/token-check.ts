@@ -1,8 +1,11 @@
 import type { AccessToken, Judge } from '@arctos/core'
+import type { TrustedIssuers } from './trusted-issuers.ts'
 
 /** One look at one token. The judge decides whether the first failure ends it, or all of them are written down. */
 export interface TokenCheck {
   readonly token: string
+  /** Whose tokens the request may carry; a remembered decision holds only where its issuer is among them, the same object. */
+  readonly issuers: TrustedIssuers
   /** Epoch seconds. */
   readonly now: number
   readonly judge: Judge

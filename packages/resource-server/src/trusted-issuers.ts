@@ -1,0 +1,118 @@
+import {
+  type SharedSecretKey,
+  type UnverifiedJws,
+  type VerificationKey,
+  verifySharedSecretJws,
+  verifySignature,
+} from '@arctos/core'
+import { type AuthorizationServerEntry, readAuthorizationServers } from './authorization-servers.ts'
+import type { Configuration } from './configuration.ts'
+import type { GuardRequest } from './guard-request.ts'
+import { createIssuerMetadata, type IssuerMetadata } from './issuer-metadata.ts'
+import { createKeySource, type KeySource } from './key-source.ts'
+
+/** What an access token can be signed with: a published key, or the secret that this resource shares with the issuer. */
+export type AccessTokenKey = VerificationKey | SharedSecretKey
+
+/** An issuer that is trusted: its metadata, and its keys, found by kid. */
+export interface TrustedIssuer {
+  readonly issuer: string
+  readonly metadata: IssuerMetadata
+  /** The key, if it can be had without waiting. The kid of a shared secret means that secret, whatever is published under it. */
+  held(kid: string): AccessTokenKey | undefined
+  /** A published key, asking the issuer where needed. Throws `keys.unavailable`. */
+  find: KeySource['find']
+  rejection: KeySource['rejection']
+  reload: KeySource['reload']
+}
+
+/** The issuers whose tokens one request may carry, by identifier. */
+export type TrustedIssuers = ReadonlyMap<string, TrustedIssuer>
+
+export interface IssuerRegistry {
+  /**
+   * Whose tokens this request may carry. The only place that says so: everything about a token, remembered decisions too, starts from
+   * what is returned here. Rejects with a TypeError where the configured function returns what would not be safe.
+   *
+   * @param request `undefined` where there is none; then only a list can tell
+   */
+  issuersOf(request: GuardRequest | undefined): TrustedIssuers | Promise<TrustedIssuers>
+  /** An issuer that the configuration names, to be asked about tokens. */
+  issuerNamed(issuer: string): TrustedIssuer
+  /** Loads the keys of every issuer in use now. Rejects with a refusal where one does not answer. */
+  reload(): Promise<void>
+}
+
+/** So many issuers keep their keys at a time; of a function's, the one that was not used for longest goes first. */
+export const issuerLimit = 1_000
+
+type Ports = Pick<
+  Configuration,
+  'authorizationServers' | 'sharedSecrets' | 'staleIfErrorSeconds' | 'fetch' | 'elapsed' | 'wait'
+>
+
+/** Keys are kept by issuer and address: two tenants that name other addresses for one issuer share nothing. */
+export function createIssuerRegistry(ports: Ports): IssuerRegistry {
+  const { authorizationServers } = ports
+  const known = new Map<string, TrustedIssuer>()
+
+  const issuerOf = (entry: AuthorizationServerEntry): TrustedIssuer => {
+    const name = `${entry.issuer} ${entry.jwksUri ?? ''}`
+    const found = known.get(name) ?? createTrustedIssuer(entry, ports)
+    // Last in the map is what was used last.
+    known.delete(name)
+    known.set(name, found)
+    const [oldest] = known.keys()
+    if (known.size > issuerLimit && oldest !== undefined) known.delete(oldest)
+    return found
+  }
+  const trust = (entries: readonly AuthorizationServerEntry[]): TrustedIssuers =>
+    new Map(entries.map((entry) => [entry.issuer, issuerOf(entry)]))
+
+  const listed = typeof authorizationServers === 'function' ? undefined : trust(authorizationServers)
+  const issuersOf = (request: GuardRequest | undefined): TrustedIssuers | Promise<TrustedIssuers> => {
+    if (typeof authorizationServers !== 'function') return listed ?? new Map()
+    if (request === undefined)
+      throw new TypeError('authorizationServers is a function: give the request, not the token')
+    const said: unknown = authorizationServers(request)
+    if (Array.isArray(said)) return trust(readAuthorizationServers(said))
+    return Promise.resolve(said).then((list) => trust(readAuthorizationServers(list)))
+  }
+
+  return {
+    issuersOf,
+    issuerNamed: (issuer) => listed?.get(issuer) ?? createTrustedIssuer({ issuer, jwksUri: undefined }, ports),
+    async reload() {
+      await Promise.all([...known.values()].map((issuer) => issuer.reload()))
+    },
+  }
+}
+
+function createTrustedIssuer({ issuer, jwksUri }: AuthorizationServerEntry, ports: Ports): TrustedIssuer {
+  const { fetch, elapsed, wait, staleIfErrorSeconds } = ports
+  const metadata = createIssuerMetadata(issuer, fetch, elapsed)
+  const secrets = new Map(ports.sharedSecrets.filter(({ owner }) => owner === issuer).map((key) => [key.kid, key]))
+  const keys = createKeySource({
+    issuer,
+    locate: jwksUri === undefined ? () => metadata.locate('jwks_uri') : async () => ({ url: jwksUri }),
+    doubt: metadata.doubt,
+    fetch,
+    elapsed,
+    wait,
+    staleIfErrorMs: staleIfErrorSeconds * 1_000,
+  })
+  return {
+    issuer,
+    metadata,
+    held: secrets.size === 0 ? keys.held : (kid) => secrets.get(kid) ?? keys.held(kid),
+    find: keys.find,
+    rejection: keys.rejection,
+    reload: keys.reload,
+  }
+}
+
+/** Checks a signature with the key that its token named. Throws `token.algorithm` or `token.signature`. RFC 8725 §3.1 */
+export function verifyAccessTokenSignature(jws: UnverifiedJws, key: AccessTokenKey): void {
+  if ('secret' in key) verifySharedSecretJws(jws, key)
+  else verifySignature(jws, key)
+}
