@@ -181,6 +181,12 @@ export const refusals = {
     spec: 'RFC 6749 §5.2',
     fix: 'Use one of grant_types_supported in the server metadata.',
   },
+  'introspection.anonymous': {
+    ...badClient,
+    status: 400,
+    spec: 'RFC 9701 §5',
+    fix: 'Only callers that prove who they are may ask about tokens. Send a secret or an assertion with the request.',
+  },
 
   // ---- scope and resource
   'scope.malformed': {

@@ -20,7 +20,7 @@ describe.each(reasons)('refusal %s', (reason) => {
     const statuses: Readonly<Record<string, readonly number[]>> = {
       '': [401],
       invalid_request: [400, 405, 413],
-      invalid_client: [401],
+      invalid_client: [400, 401],
       invalid_token: [401],
       insufficient_scope: [403],
       insufficient_user_authentication: [401],

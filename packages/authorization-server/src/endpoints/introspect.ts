@@ -1,24 +1,27 @@
-import { formatScope, Refusal, resourceKey, sha256Base64url } from '@arctos/core'
+import { formatScope, introspectionAnswerType, Refusal, resourceKey, sha256Base64url } from '@arctos/core'
 import { authenticateClient } from '../client-authentication/authenticate.ts'
 import type { ServerContext } from '../context.ts'
+import { prefers } from '../http/accept.ts'
 import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
 import { readForm } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
 import type { Answer, ProgramRequest } from '../message.ts'
-import { required } from '../parameters.ts'
+import { type Parameters, required } from '../parameters.ts'
 import { opaqueAccessKey } from '../store/opaque-access.ts'
 import type { RegisteredClient } from '../store/registered-client.ts'
 import type { AccessFacts } from '../store/verbs/introspection.ts'
+import { signIntrospectionAnswer } from '../tokens/introspection-answer.ts'
 import { readOwnJwt } from '../tokens/own-jwt.ts'
 import { parseRefreshToken } from '../tokens/refresh-token.ts'
 import { spendAssertion } from './assertion.ts'
 
-const inactive = '{"active":false}'
+const inactive = { active: false }
+const signedType = `application/${introspectionAnswerType}`
 
 /**
- * Tells a resource server about a token for it, or a client about its own. Everything that is not active for this caller is the
- * same answer, to the byte. RFC 7662 §2
+ * Tells a resource server about a token for it, or a client about its own: in JSON, or signed for whoever accepts that
+ * (RFC 9701 §4). Everything that is not active for this caller is the same answer. RFC 7662 §2
  */
 export function introspectEndpoint(context: ServerContext, request: ProgramRequest): Promise<Answer> {
   const event: JournalEvent = { endpoint: 'introspect' }
@@ -27,16 +30,31 @@ export function introspectEndpoint(context: ServerContext, request: ProgramReque
     event,
     async () => {
       const parameters = await readForm(request)
-      const authenticated = await authenticateClient(context, request.headers.get('authorization'), parameters)
-      // RFC 7662 §2.1: the caller must be authorized; a public client has nothing to be authorized by.
-      if (!authenticated.proven)
-        throw new Refusal('client.missing', { check: 'client', expected: 'confidential', received: 'public' })
+      const authorization = request.headers.get('authorization')
+      requireCredential(authorization, parameters)
+      const authenticated = await authenticateClient(context, authorization, parameters)
       event.client = authenticated.client.id
       await spendAssertion(context, authenticated)
-      return jsonAnswer(await introspect(context, authenticated.client, required(parameters, 'token'), event))
+      const token = required(parameters, 'token')
+      const told = await introspect(context, authenticated.client, token, event)
+      if (!prefers(request.headers.get('accept'), signedType, 'application/json'))
+        return jsonAnswer(JSON.stringify(told))
+      const signed = await signIntrospectionAnswer(context, authenticated.client.id, token, told)
+      return jsonAnswer(signed, 200, { 'content-type': signedType })
     },
     ({ refusal, receipt }) => refusalAnswer(context.issuer, refusal, receipt),
   )
+}
+
+/** The caller must be authorized, and a public client has nothing to be authorized by. RFC 7662 §2.1, RFC 9701 §5 */
+function requireCredential(authorization: string | null, parameters: Parameters): void {
+  const shown = ['client_secret', 'client_assertion'].some((name) => parameters.get(name) !== undefined)
+  if (authorization === null && !shown)
+    throw new Refusal('introspection.anonymous', {
+      check: 'client authentication',
+      expected: 'a credential',
+      received: 'none',
+    })
 }
 
 async function introspect(
@@ -44,13 +62,13 @@ async function introspect(
   caller: RegisteredClient,
   token: string,
   event: JournalEvent,
-): Promise<string> {
+): Promise<object> {
   // `token_type_hint` is not needed: the three kinds cannot be taken for each other.
   if (token.startsWith('arctos_rt_')) return await introspectRefresh(context, caller, token)
   const access = await liveAccess(context, token)
   if (access === undefined || !mayKnow(caller, access)) return inactive
   event.jti = access.jti
-  return JSON.stringify({
+  return {
     active: true,
     iss: context.issuer,
     sub: access.subject,
@@ -62,7 +80,7 @@ async function introspect(
     exp: access.expiresAt,
     jti: access.jti,
     grant_id: access.grantId,
-  })
+  }
 }
 
 async function liveAccess(context: ServerContext, token: string): Promise<AccessFacts | undefined> {
@@ -81,14 +99,14 @@ function mayKnow(caller: RegisteredClient, access: AccessFacts): boolean {
 }
 
 /** A refresh token is active for its own client only, and never for a resource server: it is no credential there. */
-async function introspectRefresh(context: ServerContext, caller: RegisteredClient, text: string): Promise<string> {
+async function introspectRefresh(context: ServerContext, caller: RegisteredClient, text: string): Promise<object> {
   const token = parseRefreshToken(context.keys, text)
   const grant = token && (await context.store.readLiveGrant(token.grantId))
   if (token === undefined || grant?.clientId !== caller.id) return inactive
   const isLive =
     grant.family?.generation === token.generation && grant.family.tokenHash === sha256Base64url(token.secret)
   if (!isLive) return inactive
-  return JSON.stringify({
+  return {
     active: true,
     iss: context.issuer,
     sub: grant.userId,
@@ -97,5 +115,5 @@ async function introspectRefresh(context: ServerContext, caller: RegisteredClien
     exp: Math.min(grant.idleExpiresAt, grant.absoluteExpiresAt),
     iat: grant.issuedAt,
     grant_id: grant.id,
-  })
+  }
 }

@@ -27,7 +27,7 @@ const headers = {
   'x-content-type-options': 'nosniff',
 }
 
-async function describe({ issuer, store }: ServerContext): Promise<object> {
+async function describe({ issuer, store, keys }: ServerContext): Promise<object> {
   const resources = await store.listResources(undefined)
   const confidential = authenticationMethods.filter((method) => method !== 'none')
   return {
@@ -45,6 +45,8 @@ async function describe({ issuer, store }: ServerContext): Promise<object> {
     token_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
     introspection_endpoint_auth_methods_supported: confidential,
     introspection_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
+    // RFC 9701 §7: the algorithm that signs now. None for encryption: answers are not encrypted.
+    introspection_signing_alg_values_supported: [keys.signingKey().algorithm],
     revocation_endpoint_auth_methods_supported: authenticationMethods,
     revocation_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
     code_challenge_methods_supported: ['S256'],

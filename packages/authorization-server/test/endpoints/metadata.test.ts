@@ -31,6 +31,7 @@ describe('the server metadata', () => {
       token_endpoint_auth_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA', 'Ed25519', 'PS256'],
       introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
       introspection_endpoint_auth_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA', 'Ed25519', 'PS256'],
+      introspection_signing_alg_values_supported: ['ES256'],
       revocation_endpoint_auth_methods_supported: [
         'client_secret_basic',
         'client_secret_post',

@@ -1,0 +1,20 @@
+/**
+ * Whether a sender asks for one media type, by name, at least as much as for the usual one. A wildcard asks for the usual one:
+ * whoever sends it has never heard of the other. RFC 9110 §12.5.1
+ */
+export function prefers(accept: string | null, wanted: string, usual: string): boolean {
+  if (accept === null) return false
+  const weight = weightOf(accept, wanted)
+  return weight > 0 && weight >= weightOf(accept, usual)
+}
+
+/** How much a sender wants a type: 0 where it does not name it, or names it to exclude it. */
+function weightOf(accept: string, type: string): number {
+  for (const range of accept.toLowerCase().split(',')) {
+    const [name, ...parameters] = range.split(';').map((part) => part.trim())
+    if (name !== type) continue
+    const weight = Number(parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? 1)
+    return weight >= 0 && weight <= 1 ? weight : 0
+  }
+  return 0
+}
