@@ -6,6 +6,8 @@ import {
   readSharedSecrets,
   type SharedSecretOption,
 } from './authorization-servers.ts'
+import { createGuardMetrics, type GuardMetrics } from './metrics.ts'
+import type { Meter } from './opentelemetry.ts'
 import { check, isTrustworthyUrl, mistake, urlRule } from './option-check.ts'
 import type { Fetch } from './outbound-fetch.ts'
 import type { RefusalReport } from './refusal-report.ts'
@@ -45,6 +47,8 @@ export interface ResourceServerOptions<Scopes extends ScopeTexts> {
   readonly onRefusal?: ((refusal: RefusalReport) => void) | undefined
   /** Takes one JSON line for each refusal; by default standard error, unless receipts are sealed. */
   readonly journal?: ((line: string) => void) | undefined
+  /** Takes the figures of `metrics()`, too: a meter of OpenTelemetry, made after its SDK was started. */
+  readonly meter?: Meter | undefined
 }
 
 /** The credential of this resource server at its authorization server (RFC 7662 §2.1). */
@@ -75,6 +79,8 @@ export interface Configuration {
   /** Milliseconds of a clock that never steps, for durations. */
   readonly elapsed: () => number
   readonly wait: (milliseconds: number) => Promise<void>
+  /** Where everybody counts. */
+  readonly metrics: GuardMetrics
 }
 
 type RequestFunction = Extract<AuthorizationServersOption, (...arguments_: never) => unknown>
@@ -102,6 +108,9 @@ export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceSe
   checkSeconds('clockToleranceSeconds', clockToleranceSeconds)
   const isAge = Number.isFinite(staleIfErrorSeconds) && staleIfErrorSeconds >= 60 && staleIfErrorSeconds <= 86_400
   check(isAge, 'staleIfErrorSeconds', staleIfErrorSeconds, 'a number of seconds from 60 to 86400')
+  const { meter, now = Date.now, now: elapsed = () => performance.now() } = options
+  const isMeter = meter === undefined || typeof meter.createObservableCounter === 'function'
+  check(isMeter, 'meter', typeof meter, 'a meter of @opentelemetry/api')
   return {
     resource,
     authorizationServers,
@@ -112,9 +121,10 @@ export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceSe
     clockToleranceSeconds,
     introspection: options.introspection && readIntrospection(options.introspection, issuers),
     fetch: options.fetch ?? ((url, init) => fetch(url, init)),
-    now: options.now ?? Date.now,
-    elapsed: options.now ?? (() => performance.now()),
+    now,
+    elapsed,
     wait: options.wait ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),
+    metrics: createGuardMetrics({ issuers: issuers ?? [], now, elapsed }),
   }
 }
 

@@ -6,6 +6,7 @@ export type {
 } from './authorization-servers.ts'
 export type { IntrospectionOptions, ResourceServerOptions, ScopeTexts } from './configuration.ts'
 export type { GuardRequest, HeaderSource } from './guard-request.ts'
+export type { Meter } from './opentelemetry.ts'
 export type { Fetch } from './outbound-fetch.ts'
 export { policyOf } from './policy/marked.ts'
 export type { Policy } from './policy/policy.ts'

@@ -1,6 +1,7 @@
 import { createRecentCache, type JsonObject, Refusal, readNumber, type Secret, sha256Base64url } from '@arctos/core'
 import type { IntrospectionConfiguration } from './configuration.ts'
 import type { IssuerMetadata } from './issuer-metadata.ts'
+import type { GuardMetrics } from './metrics.ts'
 import { type Fetch, type Fetched, fetchJson } from './outbound-fetch.ts'
 
 /** Asks an authorization server about tokens (RFC 7662). */
@@ -15,6 +16,7 @@ export interface AskOptions {
 }
 
 export interface IntrospectionPorts {
+  readonly metrics: Pick<GuardMetrics, 'introspected'>
   readonly metadata: IssuerMetadata
   readonly fetch: Fetch
   /** Epoch milliseconds. */
@@ -39,7 +41,7 @@ export function createIntrospection(options: IntrospectionConfiguration, ports: 
   const pending = new Map<string, Promise<JsonObject | undefined>>()
 
   const request = async (token: string, hash: string): Promise<JsonObject | undefined> => {
-    const claims = await introspect(token, options, ports)
+    const claims = await ports.metrics.introspected(() => introspect(token, options, ports))
     if (claims !== undefined && options.maxAgeSeconds > 0) {
       const end = readNumber(claims, 'exp') ?? Number.POSITIVE_INFINITY
       remembered.set(hash, { claims, until: Math.min(ports.now() + options.maxAgeSeconds * 1_000, end * 1_000) })

@@ -1,6 +1,7 @@
 import { Refusal, type VerificationKey } from '@arctos/core'
 import type { Located } from './issuer-metadata.ts'
 import { freshnessMs, type KeySet, readKeySet } from './key-set.ts'
+import type { IssuerMetrics } from './metrics.ts'
 import { type Fetch, fetchJson } from './outbound-fetch.ts'
 import { createPace } from './pace.ts'
 
@@ -28,6 +29,7 @@ export interface KeySourceOptions {
   readonly wait: (milliseconds: number) => Promise<void>
   /** How old keys may become while the issuer fails to answer. */
   readonly staleIfErrorMs: number
+  readonly metrics: Pick<IssuerMetrics, 'keysLoaded' | 'keysFailed'>
 }
 
 interface Held extends KeySet {
@@ -52,7 +54,7 @@ const unknownKidRefillMs = 500
  * unknown `kid` asks the issuer, five times at once and then twice a second, however many ask.
  */
 export function createKeySource(options: KeySourceOptions): KeySource {
-  const { issuer, elapsed, staleIfErrorMs } = options
+  const { issuer, elapsed, staleIfErrorMs, metrics } = options
   const pace = createPace(unknownKidBurst, unknownKidRefillMs, elapsed, options.wait)
   let held: Held | undefined
   let problem: string | undefined
@@ -80,11 +82,13 @@ export function createKeySource(options: KeySourceOptions): KeySource {
       failedAt = elapsed()
       nextTryAt = failedAt + Math.min(2 ** (failures - 1) * 1_000, backOffLimitMs)
       options.doubt()
+      metrics.keysFailed()
     } else {
       held = result
       problem = undefined
       failures = 0
       nextTryAt = Number.NEGATIVE_INFINITY
+      metrics.keysLoaded(askedAt)
     }
   }
 

@@ -5,8 +5,10 @@ import { readBearerToken } from './credentials.ts'
 import type { GuardRequest } from './guard-request.ts'
 import { createIntrospection } from './introspection.ts'
 import { createOpaqueTokenChecker } from './opaque-token.ts'
+import { showToMeter } from './opentelemetry.ts'
 import { markPolicy } from './policy/marked.ts'
 import { judgeScope, type Policy, readPolicy, type ScopeDemand } from './policy/policy.ts'
+import { formatPrometheus } from './prometheus.ts'
 import { createRefusalReporter, type RefusalReport } from './refusal-report.ts'
 import { describeResource, metadataUrlOf, type ResourceMetadata } from './resource-metadata.ts'
 import { createSignedTokenChecker } from './signed-token.ts'
@@ -46,6 +48,8 @@ export interface ResourceServer<Scope extends string = string> {
   explain(tokenOrRequest: string | GuardRequest, policy?: Policy<Scope>): Promise<readonly Step[]>
   /** What a receipt stands for, while it is among the last 1,000 refusals of this guard. */
   findRefusal(receipt: string): RefusalReport | undefined
+  /** What was counted and measured so far, in the text format of Prometheus; nothing in it comes from a request. */
+  metrics(): string
   /** Loads the keys of every authorization server now. Rejects with a refusal where one does not answer. */
   reload(): Promise<void>
 }
@@ -55,11 +59,12 @@ export function resourceServer<const Scopes extends ScopeTexts>(
   options: ResourceServerOptions<Scopes>,
 ): ResourceServer<keyof Scopes & string> {
   const configuration = readConfiguration(options)
-  const { resource, authorizationServers, scopes, now } = configuration
+  const { resource, authorizationServers, scopes, now, metrics } = configuration
   const registry = createIssuerRegistry(configuration)
   const checkToken = createTokenChecker(configuration, registry)
   const metadataUrl = metadataUrlOf(resource)
-  const { receipts, onRefusal, journal } = options
+  const { receipts, onRefusal, journal, meter } = options
+  if (meter !== undefined) showToMeter(meter, metrics, { resource })
   const reporter = createRefusalReporter({ resource, now, seal: receipts?.seal, onRefusal, journal })
 
   const check = (
@@ -83,6 +88,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
   const refuse = (error: unknown, demand: ScopeDemand, owner: string | undefined, request: GuardRequest): Decision => {
     const isRefusal = error instanceof Refusal
     const refusal = isRefusal ? error : new Refusal('server.fault', { check: 'fault' })
+    metrics.decided(refusal.reason)
     const receipt = reporter.report(refusal, owner, request, isRefusal ? undefined : error)
     const context = { metadataUrl, scope: demand.challenge, receipt }
     const challenge = challengeOf(refusal, context)
@@ -98,6 +104,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
         const access = await check(readBearerToken(request), request, demand, strictJudge, (clientId) => {
           owner = clientId
         })
+        metrics.decided()
         return { ok: true, access }
       } catch (error) {
         return refuse(error, demand, owner, request)
@@ -135,6 +142,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
       return steps
     },
     findRefusal: (receipt) => reporter.find(receipt),
+    metrics: () => formatPrometheus(metrics, { resource }),
     reload: registry.reload,
   }
 }
@@ -147,16 +155,17 @@ function isJwt(token: string): boolean {
 }
 
 function createTokenChecker(configuration: Configuration, registry: IssuerRegistry): TokenChecker {
-  const { resource, introspection, clockToleranceSeconds, allowUntyped, fetch, now } = configuration
+  const { resource, introspection, clockToleranceSeconds, allowUntyped, now, metrics } = configuration
   const allowSharedSecret = configuration.sharedSecrets.length > 0
   const checkSigned = createSignedTokenChecker({ resource, allowSharedSecret, allowUntyped, clockToleranceSeconds })
   if (introspection === undefined) return checkSigned
   const { issuer } = introspection
   const { metadata } = registry.issuerNamed(issuer)
+  const fetch = metrics.ofIssuer(issuer).watch(configuration.fetch)
   const checkOpaque = createOpaqueTokenChecker({
     resource,
     issuer,
-    introspection: createIntrospection(introspection, { metadata, fetch, now }),
+    introspection: createIntrospection(introspection, { metadata, fetch, now, metrics }),
     clockToleranceSeconds,
   })
   return (check) => {

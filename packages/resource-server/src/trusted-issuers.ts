@@ -48,7 +48,7 @@ export const issuerLimit = 1_000
 
 type Ports = Pick<
   Configuration,
-  'authorizationServers' | 'sharedSecrets' | 'staleIfErrorSeconds' | 'fetch' | 'elapsed' | 'wait'
+  'authorizationServers' | 'sharedSecrets' | 'staleIfErrorSeconds' | 'fetch' | 'elapsed' | 'wait' | 'metrics'
 >
 
 /** Keys are kept by issuer and address: two tenants that name other addresses for one issuer share nothing. */
@@ -89,7 +89,9 @@ export function createIssuerRegistry(ports: Ports): IssuerRegistry {
 }
 
 function createTrustedIssuer({ issuer, jwksUri }: AuthorizationServerEntry, ports: Ports): TrustedIssuer {
-  const { fetch, elapsed, wait, staleIfErrorSeconds } = ports
+  const { elapsed, wait, staleIfErrorSeconds } = ports
+  const metrics = ports.metrics.ofIssuer(issuer)
+  const fetch = metrics.watch(ports.fetch)
   const metadata = createIssuerMetadata(issuer, fetch, elapsed)
   const secrets = new Map(ports.sharedSecrets.filter(({ owner }) => owner === issuer).map((key) => [key.kid, key]))
   const keys = createKeySource({
@@ -100,6 +102,7 @@ function createTrustedIssuer({ issuer, jwksUri }: AuthorizationServerEntry, port
     elapsed,
     wait,
     staleIfErrorMs: staleIfErrorSeconds * 1_000,
+    metrics,
   })
   return {
     issuer,

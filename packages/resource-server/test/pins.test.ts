@@ -35,6 +35,7 @@ it('describes a resource by exactly this', () => {
     'metadata',
     'metadataPath',
     'metadataUrl',
+    'metrics',
     'reload',
     'resource',
     'verifier',
