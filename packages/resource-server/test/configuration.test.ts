@@ -28,6 +28,24 @@ describe('a guard does not start', () => {
     ['jwksUri', { jwksUri: 'http://as.example.com/jwks' }],
     ['jwksUri', { jwksUri: 'file:///etc/passwd' }],
     ['jwksUri', { jwksUri: 'https://a.example/', authorizationServers: ['https://a.example', 'https://b.example'] }],
+    ['jwksUri', { jwksUri: 'https://a.example/', authorizationServers: () => ['https://a.example'] }],
+    [
+      'jwksUri',
+      {
+        jwksUri: 'https://a.example/',
+        authorizationServers: [{ issuer: 'https://a.example', jwksUri: 'https://a.example/jwks' }],
+      },
+    ],
+    ['authorizationServers', { authorizationServers: [7] }],
+    ['authorizationServers', { authorizationServers: [null] }],
+    ['authorizationServers', { authorizationServers: [{ issuer: 'http://as.example.com' }] }],
+    [
+      'authorizationServers.jwksUri',
+      { authorizationServers: [{ issuer: 'https://as.example.com', jwksUri: 'http://as.example.com/jwks' }] },
+    ],
+    ['staleIfErrorSeconds', { staleIfErrorSeconds: 59 }],
+    ['staleIfErrorSeconds', { staleIfErrorSeconds: 86_401 }],
+    ['staleIfErrorSeconds', { staleIfErrorSeconds: Number.NaN }],
     ['typ', { typ: 'jwt' }],
     ['clockToleranceSeconds', { clockToleranceSeconds: 61 }],
     ['clockToleranceSeconds', { clockToleranceSeconds: -1 }],
@@ -67,6 +85,8 @@ describe('a guard starts', () => {
       },
     ],
     [{ resource: 'http://localhost:4001' }],
+    [{ staleIfErrorSeconds: 60 }],
+    [{ staleIfErrorSeconds: 86_400 }],
     [{ typ: 'JWT' }],
     [{ introspection: { ...introspection, maxAgeSeconds: 60 } }],
   ])('with %j', (options) => {
