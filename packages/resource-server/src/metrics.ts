@@ -12,8 +12,8 @@ export interface GuardMetrics {
   readonly verifiedTokens: { hits: number; misses: number }
   /** What is measured of one issuer. All that the configuration does not name share one. */
   ofIssuer(issuer: string): IssuerMetrics
-  /** Measures one question to the introspection endpoint; the answer is what the issuer says of an active token. */
-  introspected<Claims>(ask: () => Promise<Claims | undefined>): Promise<Claims | undefined>
+  /** Measures one question to the introspection endpoint; claims are what the issuer says of an active token. */
+  introspected<Told extends { readonly claims: unknown }>(ask: () => Promise<Told>): Promise<Told>
   /** Told of each introspection as it ends, in seconds. */
   onIntrospection: ((outcome: IntrospectionOutcome, seconds: number) => void) | undefined
   /** Everything that was counted, to be read when somebody asks for it. */
@@ -98,9 +98,9 @@ export function createGuardMetrics({ issuers, now, elapsed }: GuardMetricsOption
     async introspected(ask) {
       const startedAt = elapsed()
       try {
-        const claims = await ask()
-        introspectionEnded(claims === undefined ? 'inactive' : 'active', startedAt)
-        return claims
+        const told = await ask()
+        introspectionEnded(told.claims === undefined ? 'inactive' : 'active', startedAt)
+        return told
       } catch (error) {
         if (error instanceof Refusal) introspectionEnded('unavailable', startedAt)
         throw error
@@ -206,8 +206,8 @@ function createIssuerCounts(now: () => number): IssuerCounts {
 
 /**
  * The issuer's clock against ours, in seconds, from `Date` and, for what a cache held, `Age` (RFC 9110 §6.6.1, RFC 9111
- * §5.1). Not from `iat`
- * of tokens: when a token is shown is up to its holder, so it could only tell that the issuer is ahead, never that it is behind.
+ * §5.1). Not from `iat` of tokens: when a token is shown is up to its holder, so it could only tell that the issuer is ahead,
+ * never that it is behind.
  */
 function skewOf(headers: Headers, sentAt: number, receivedAt: number): number | undefined {
   const date = Date.parse(headers.get('date') ?? '')
