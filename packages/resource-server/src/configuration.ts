@@ -19,6 +19,8 @@ export type ScopeTexts = Readonly<Record<string, string>>
 export interface ResourceServerOptions<Scopes extends ScopeTexts> {
   /** The resource identifier (RFC 8707 §2): what `aud` of a token must contain, compared as bytes. */
   readonly resource: string
+  /** Narrower identifiers within the resource, which policies may ask `aud` to contain besides `resource`. */
+  readonly audiences?: readonly string[] | undefined
   /** The issuers whose tokens are taken, as a list or as a function of the request; a token never adds one. */
   readonly authorizationServers: AuthorizationServersOption
   /** The scope words that policies may use; published as `scopes_supported`. */
@@ -51,21 +53,10 @@ export interface ResourceServerOptions<Scopes extends ScopeTexts> {
   readonly meter?: Meter | undefined
 }
 
-/** The credential of this resource server at its authorization server (RFC 7662 §2.1). */
-export interface IntrospectionOptions {
-  readonly clientId: string
-  readonly clientSecret: Secret | string
-  /** By default `introspection_endpoint` of the issuer's metadata. */
-  readonly endpoint?: string | undefined
-  /** Who issues the opaque tokens; needed only where there are several authorization servers. */
-  readonly issuer?: string | undefined
-  /** How long "active" is believed without asking again: 0 to 60, by default 0. Never beyond the token's own end. */
-  readonly maxAgeSeconds?: number | undefined
-}
-
 /** The options, checked and with their defaults. */
 export interface Configuration {
   readonly resource: string
+  readonly audiences: readonly string[]
   readonly authorizationServers: readonly AuthorizationServerEntry[] | RequestFunction
   readonly sharedSecrets: readonly SharedSecretKey[]
   readonly staleIfErrorSeconds: number
@@ -85,19 +76,12 @@ export interface Configuration {
 
 type RequestFunction = Extract<AuthorizationServersOption, (...arguments_: never) => unknown>
 
-export interface IntrospectionConfiguration {
-  readonly clientId: string
-  readonly clientSecret: Secret
-  readonly endpoint: string | undefined
-  readonly issuer: string
-  readonly maxAgeSeconds: number
-}
-
 /** Throws a TypeError that names the option, what it is and what is allowed: an unsafe guard must not start. */
 export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceServerOptions<Scopes>): Configuration {
   const { resource, typ = 'at+jwt', clockToleranceSeconds = 10, staleIfErrorSeconds = 3_600 } = options
   const isResource = typeof resource === 'string' && isResourceIdentifier(resource)
   check(isResource, 'resource', resource, 'an absolute http(s) URI without query or fragment')
+  const audiences = readAudiences(options.audiences ?? [], resource)
   const authorizationServers = readTrusted(options)
   const issuers =
     typeof authorizationServers === 'function' ? undefined : authorizationServers.map(({ issuer }) => issuer)
@@ -113,6 +97,7 @@ export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceSe
   check(isMeter, 'meter', typeof meter, 'a meter of @opentelemetry/api')
   return {
     resource,
+    audiences,
     authorizationServers,
     sharedSecrets: readSharedSecrets(options.sharedSecret, issuers, resource),
     staleIfErrorSeconds,
@@ -145,26 +130,13 @@ function readTrusted<Scopes extends ScopeTexts>({
   return [{ ...only, jwksUri }]
 }
 
-function readIntrospection(
-  options: IntrospectionOptions,
-  issuers: readonly string[] | undefined,
-): IntrospectionConfiguration {
-  const { clientId, clientSecret, endpoint, issuer = issuers?.length === 1 ? issuers[0] : undefined } = options
-  const { maxAgeSeconds = 0 } = options
-  check(
-    typeof clientId === 'string' && clientId !== '',
-    'introspection.clientId',
-    clientId,
-    'the id of this resource server',
-  )
-  const secret = typeof clientSecret === 'string' ? new Secret(clientSecret) : clientSecret
-  check(secret instanceof Secret && secret.reveal() !== '', 'introspection.clientSecret', '(hidden)', 'its secret')
-  if (endpoint !== undefined) check(isTrustworthyUrl(endpoint), 'introspection.endpoint', endpoint, urlRule)
-  if (!isTrustworthyUrl(issuer) || issuers?.includes(issuer) === false) {
-    throw mistake('introspection.issuer', issuer, 'the one of authorizationServers that issues opaque tokens')
+function readAudiences(audiences: readonly string[], resource: string): readonly string[] {
+  check(Array.isArray(audiences), 'audiences', audiences, 'a list of identifiers')
+  for (const audience of audiences) {
+    const isOther = typeof audience === 'string' && isResourceIdentifier(audience) && audience !== resource
+    check(isOther, 'audiences', audience, 'absolute http(s) URIs without query or fragment, other than resource')
   }
-  checkSeconds('introspection.maxAgeSeconds', maxAgeSeconds)
-  return { clientId, clientSecret: secret, endpoint, issuer, maxAgeSeconds }
+  return [...audiences]
 }
 
 function checkSeconds(key: string, value: number): void {

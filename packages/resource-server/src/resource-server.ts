@@ -2,12 +2,14 @@ import { type Judge, type Reason, Refusal, recordingJudge, type Step, stepOfRefu
 import { type Answer, answerOf, challengeOf } from './answer.ts'
 import { type Configuration, type ResourceServerOptions, readConfiguration, type ScopeTexts } from './configuration.ts'
 import { readBearerToken } from './credentials.ts'
+import { createFreshCheck } from './fresh-check.ts'
 import type { GuardRequest } from './guard-request.ts'
 import { createIntrospection } from './introspection.ts'
 import { createOpaqueTokenChecker } from './opaque-token.ts'
 import { showToMeter } from './opentelemetry.ts'
+import { type Demand, judgeDemand } from './policy/demand.ts'
 import { markPolicy } from './policy/marked.ts'
-import { judgeScope, type Policy, readPolicy, type ScopeDemand } from './policy/policy.ts'
+import { type Policy, readPolicy } from './policy/policy.ts'
 import { formatPrometheus } from './prometheus.ts'
 import { createRefusalReporter, type RefusalReport } from './refusal-report.ts'
 import { describeResource, metadataUrlOf, type ResourceMetadata } from './resource-metadata.ts'
@@ -44,6 +46,13 @@ export interface ResourceServer<Scope extends string = string> {
    * fetched. Throws, or rejects with, a `Refusal`.
    */
   verifier(policy?: Policy<Scope>): (token: string) => Access | Promise<Access>
+  /**
+   * Decides what a call asks beyond its route, by its own arguments, with the access that its guard gave:
+   * `api.permit(access, { authorizationDetails: { type: 'payment', members: { amount: { atLeast: args.amount } } } }, request)`.
+   * A refusal is answered, reported and given a receipt like every other; `request` is what the report names. Throws a TypeError
+   * for a policy that is no policy, and for `fresh`, which needs the token.
+   */
+  permit(access: Access, policy: Policy<Scope>, request?: GuardRequest): Decision
   /** Every step of the decision about a token or a request, in order, also those after the first that failed. */
   explain(tokenOrRequest: string | GuardRequest, policy?: Policy<Scope>): Promise<readonly Step[]>
   /** What a receipt stands for, while it is among the last 1,000 refusals of this guard. */
@@ -60,6 +69,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
 ): ResourceServer<keyof Scopes & string> {
   const configuration = readConfiguration(options)
   const { resource, authorizationServers, scopes, now, metrics } = configuration
+  const policyContext = { ...configuration, canAsk: configuration.introspection !== undefined }
   const registry = createIssuerRegistry(configuration)
   const checkToken = createTokenChecker(configuration, registry)
   const metadataUrl = metadataUrlOf(resource)
@@ -70,34 +80,35 @@ export function resourceServer<const Scopes extends ScopeTexts>(
   const check = (
     token: string,
     request: GuardRequest | undefined,
-    demand: ScopeDemand,
+    demand: Demand,
     judge: Judge,
     proven: TokenCheck['proven'],
   ): Access | Promise<Access> => {
+    const at = Math.floor(now() / 1_000)
     const judged = (access: Access): Access => {
-      judgeScope(demand, access, judge)
+      judgeDemand(demand, access, judge, at)
       return access
     }
     const look = (issuers: TrustedIssuers): Access | Promise<Access> =>
-      checkToken({ token, issuers, now: Math.floor(now() / 1_000), judge, proven })
+      checkToken({ token, issuers, now: at, judge, proven, fresh: demand.fresh })
     const issuers = registry.issuersOf(request)
     const access = issuers instanceof Promise ? issuers.then(look) : look(issuers)
     return access instanceof Promise ? access.then(judged) : judged(access)
   }
 
-  const refuse = (error: unknown, demand: ScopeDemand, owner: string | undefined, request: GuardRequest): Decision => {
+  const refuse = (error: unknown, demand: Demand, owner: string | undefined, request: GuardRequest): Decision => {
     const isRefusal = error instanceof Refusal
     const refusal = isRefusal ? error : new Refusal('server.fault', { check: 'fault' })
     metrics.decided(refusal.reason)
     const receipt = reporter.report(refusal, owner, request, isRefusal ? undefined : error)
-    const context = { metadataUrl, scope: demand.challenge, receipt }
+    const context = { metadataUrl, demand: demand.challenge, receipt }
     const challenge = challengeOf(refusal, context)
     const response = answerOf(refusal, challenge, context)
     return { ok: false, reason: refusal.reason, status: response.status, challenge, receipt, response }
   }
 
   const enforce = (policy: Policy) => {
-    const demand = readPolicy(policy, scopes)
+    const demand = readPolicy(policy, policyContext)
     return async (request: GuardRequest): Promise<Decision> => {
       let owner: string | undefined
       try {
@@ -124,12 +135,22 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     metadataPath: new URL(metadataUrl).pathname,
     authorize: async (request, policy = {}) => enforce(policy)(request),
     guard: (policy = {}) => markPolicy(enforce(policy), policy),
+    permit(access, policy, request = { method: '', url: '', headers: {} }) {
+      const demand = readPolicy(policy, policyContext)
+      if (demand.fresh) throw new TypeError('policy: fresh needs the token; put it on the route')
+      try {
+        judgeDemand(demand, access, strictJudge, Math.floor(now() / 1_000))
+        return { ok: true, access }
+      } catch (error) {
+        return refuse(error, demand, access.clientId, request)
+      }
+    },
     verifier(policy = {}) {
-      const demand = readPolicy(policy, scopes)
+      const demand = readPolicy(policy, policyContext)
       return (token) => check(token, undefined, demand, strictJudge, ignore)
     },
     async explain(tokenOrRequest, policy = {}) {
-      const demand = readPolicy(policy, scopes)
+      const demand = readPolicy(policy, policyContext)
       const { judge, steps } = recordingJudge()
       try {
         const request = typeof tokenOrRequest === 'string' ? undefined : tokenOrRequest
@@ -155,21 +176,27 @@ function isJwt(token: string): boolean {
 }
 
 function createTokenChecker(configuration: Configuration, registry: IssuerRegistry): TokenChecker {
-  const { resource, introspection, clockToleranceSeconds, allowUntyped, now, metrics } = configuration
+  const { resource, introspection, clockToleranceSeconds, allowUntyped, now, elapsed, metrics } = configuration
   const allowSharedSecret = configuration.sharedSecrets.length > 0
   const checkSigned = createSignedTokenChecker({ resource, allowSharedSecret, allowUntyped, clockToleranceSeconds })
   if (introspection === undefined) return checkSigned
   const { issuer } = introspection
-  const { metadata } = registry.issuerNamed(issuer)
   const fetch = metrics.ofIssuer(issuer).watch(configuration.fetch)
-  const checkOpaque = createOpaqueTokenChecker({
+  const ports = { issuer: registry.issuerNamed(issuer), fetch, now, elapsed, metrics }
+  const asking = {
     resource,
     issuer,
-    introspection: createIntrospection(introspection, { metadata, fetch, now, metrics }),
+    introspection: createIntrospection({ ...introspection, resource, clockToleranceSeconds }, ports),
     clockToleranceSeconds,
-  })
+  }
+  const checkOpaque = createOpaqueTokenChecker(asking)
+  const checkFresh = createFreshCheck(asking)
   return (check) => {
-    if (isJwt(check.token)) return checkSigned(check)
+    if (isJwt(check.token)) {
+      const access = checkSigned(check)
+      if (check.fresh !== true) return access
+      return access instanceof Promise ? access.then((found) => checkFresh(found, check)) : checkFresh(access, check)
+    }
     // Where the issuer of opaque tokens is not trusted for this request, it is not asked either.
     const trusted = [...check.issuers.keys()].join(' ')
     check.judge('trusted issuer', check.issuers.has(issuer), 'token.issuer', trusted, issuer)

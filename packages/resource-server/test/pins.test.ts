@@ -12,7 +12,7 @@ it('exports exactly this', () => {
     Object.keys(module).sort(),
   ])
   expect(Object.fromEntries(names)).toEqual({
-    index: ['accessOf', 'policyOf', 'readJournalLine', 'resourceServer'],
+    index: ['accessOf', 'holdsAuthorizationDetails', 'policyOf', 'readJournalLine', 'resourceServer'],
     express: ['protect', 'protectedResourceMetadata'],
     fastify: ['protect', 'protectedResourceMetadata'],
     fetchAdapter: ['protect', 'protectedResourceMetadata', 'toResponse'],
@@ -36,6 +36,7 @@ it('describes a resource by exactly this', () => {
     'metadataPath',
     'metadataUrl',
     'metrics',
+    'permit',
     'reload',
     'resource',
     'verifier',

@@ -1,0 +1,54 @@
+import { checkAccessTokenClaims, freezeClaims, type JsonObject, type Judge } from '@arctos/core'
+import type { Introspection } from './introspection.ts'
+import type { Access, TokenCheck } from './token-check.ts'
+
+export interface FreshCheckOptions {
+  readonly resource: string
+  /** The issuer that can be asked. */
+  readonly issuer: string
+  readonly introspection: Introspection
+  readonly clockToleranceSeconds: number
+}
+
+const identity = ['iss', 'sub', 'client_id', 'jti']
+
+/**
+ * Asks the issuer, now, about a token whose signature and claims were good, and holds the token to both: the answer has to speak
+ * of the same token, pass every check of claims itself, and can only take scopes and time away. RFC 7662 §2.2
+ */
+export function createFreshCheck(
+  options: FreshCheckOptions,
+): (access: Access, check: TokenCheck) => Access | Promise<Access> {
+  const { resource: audience, issuer, introspection, clockToleranceSeconds } = options
+  return async (access, { token, now, judge }) => {
+    judge('issuer to ask', access.issuer === issuer, 'token.issuer', issuer, access.issuer.slice(0, 120))
+    // A recording judge comes this far with the token of another issuer, which is none of this one's business.
+    if (access.issuer !== issuer) return access
+    const answer = await introspection.ask(token, { fresh: true })
+    judge('active now', answer !== undefined, 'token.inactive', true, answer !== undefined)
+    if (answer === undefined) return access
+    for (const name of identity) {
+      const isSame = answer[name] === undefined || answer[name] === access.claims[name]
+      judge(`${name} now`, isSame, 'token.claim_invalid', `${name} of the token`, isSame ? undefined : 'another')
+    }
+    const type = answer['token_type']
+    const isBearer = type === undefined || (typeof type === 'string' && type.toLowerCase() === 'bearer')
+    judge('token type now', isBearer, 'token.sender_constrained', 'Bearer', isBearer ? 'Bearer' : 'another')
+    const again: Judge = (check, ...result) => judge(`${check} now`, ...result)
+    const expectation = { issuer, audience, clockToleranceSeconds, allowUntyped: false }
+    return checkAccessTokenClaims(narrowed(access, answer), expectation, now, again)
+  }
+}
+
+/** What the issuer says now, over what the token says; but scopes that it did not have before, and a later end, it cannot get. */
+function narrowed({ claims, scopes, expiresAt }: Access, answer: JsonObject): JsonObject {
+  const { scope, exp } = answer
+  const said = typeof scope === 'string' ? new Set(scope.split(' ')) : undefined
+  const kept = said === undefined ? scopes : scopes.filter((word) => said.has(word))
+  return freezeClaims({
+    ...claims,
+    ...answer,
+    scope: scope === undefined || said !== undefined ? kept.join(' ') : scope,
+    exp: typeof exp === 'number' ? Math.min(exp, expiresAt) : (exp ?? expiresAt),
+  })
+}
