@@ -177,6 +177,7 @@ describe('introspections', () => {
     const metrics = createGuardMetrics({ issuers: [], now: () => now, elapsed: () => now })
     await metrics.introspected(async () => {
       now += 2_501
+      return { claims: undefined }
     })
     const samples = samplesOf(formatPrometheus(metrics, { resource }), 'arctos_guard_introspection_seconds_bucket')
     expect([samples['outcome="inactive",le="2.5"'], samples['outcome="inactive",le="+Inf"']]).toEqual([0, 1])
