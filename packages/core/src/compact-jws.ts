@@ -1,4 +1,4 @@
-import { decodeBase64url, isCanonicalBase64url } from './base64url.ts'
+import { decodeBase64url } from './base64url.ts'
 import { freezeClaims, type JsonObject, parseJsonObject, readString } from './json.ts'
 import { createRecentCache } from './recent-cache.ts'
 import { Refusal } from './refusal.ts'
@@ -38,16 +38,11 @@ export function decodeUnverifiedJws(token: string, lengthLimit = tokenLengthLimi
     throw malformed('parts', 3, undefined)
 
   const header = readHeader(token.slice(0, headerEnd))
-  const payloadText = token.slice(headerEnd + 1, payloadEnd)
-  const signatureText = token.slice(payloadEnd + 1)
-  if (!isCanonicalBase64url(payloadText)) throw malformed('payload encoding', 'canonical base64url', undefined)
-  if (!isCanonicalBase64url(signatureText)) throw malformed('signature encoding', 'canonical base64url', undefined)
-  return {
-    header,
-    payload: Buffer.from(payloadText, 'base64url'),
-    signature: Buffer.from(signatureText, 'base64url'),
-    signingInput: Buffer.from(token.slice(0, payloadEnd), 'latin1'),
-  }
+  const payload = decodeBase64url(token.slice(headerEnd + 1, payloadEnd))
+  if (payload === undefined) throw malformed('payload encoding', 'canonical base64url', undefined)
+  const signature = decodeBase64url(token.slice(payloadEnd + 1))
+  if (signature === undefined) throw malformed('signature encoding', 'canonical base64url', undefined)
+  return { header, payload, signature, signingInput: Buffer.from(token.slice(0, payloadEnd), 'latin1') }
 }
 
 // All tokens of one key and kind share one header text, so its parsing is done once. Bounded, for senders choose the text.

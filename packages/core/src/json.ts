@@ -17,11 +17,15 @@ const colon = 0x3a
  */
 export function parseJsonObject(bytes: Uint8Array): JsonObject | undefined {
   if (!isUtf8(bytes)) return undefined
-  return parseJsonObjectText(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'))
+  return parseStrictly(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'), bytes)
 }
 
 /** The same for a text that is already decoded. */
 export function parseJsonObjectText(text: string): JsonObject | undefined {
+  return parseStrictly(text, Buffer.from(text))
+}
+
+function parseStrictly(text: string, bytes: Uint8Array): JsonObject | undefined {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -32,7 +36,7 @@ export function parseJsonObjectText(text: string): JsonObject | undefined {
   const members = countMembers(value, depthLimit)
   // Every member has one colon outside strings. The parser keeps the last of two equal names, so fewer members than colons
   // means that a name was repeated.
-  return members === countColons(text) ? value : undefined
+  return members === countColons(bytes) ? value : undefined
 }
 
 /** Whether a parsed value is a JSON object (not null, not an array). */
@@ -41,37 +45,29 @@ export function isJsonObject(value: unknown): value is JsonObject {
 }
 
 /** Members of all objects in a value; NaN for one that is too deep or holds a number that is not finite (1e999). */
-function countMembers(value: unknown, depthLeft: number): number {
-  if (typeof value === 'number') return Number.isFinite(value) ? 0 : Number.NaN
-  if (typeof value !== 'object' || value === null) return 0
+function countMembers(value: object, depthLeft: number): number {
   if (depthLeft === 0) return Number.NaN
-  const children = Array.isArray(value) ? value : Object.values(value)
+  const children: readonly unknown[] = Array.isArray(value) ? value : Object.values(value)
   let count = Array.isArray(value) ? 0 : children.length
-  for (const child of children) count += countMembers(child, depthLeft - 1)
-  return count
-}
-
-function countColons(text: string): number {
-  let count = 0
-  for (let at = 0; at < text.length; at++) {
-    const unit = text.charCodeAt(at)
-    if (unit === colon) count++
-    else if (unit === quote) at = endOfString(text, at)
+  for (const child of children) {
+    if (typeof child === 'object' && child !== null) count += countMembers(child, depthLeft - 1)
+    else if (typeof child === 'number' && !Number.isFinite(child)) return Number.NaN
   }
   return count
 }
 
-/** Index of the quote that closes the string opened at `start`; the text is known to be valid JSON. */
-function endOfString(text: string, start: number): number {
-  let end = text.indexOf('"', start + 1)
-  while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
-  return end
-}
-
-function isEscaped(text: string, at: number): boolean {
-  let backslashes = 0
-  while (text.charCodeAt(at - 1 - backslashes) === backslash) backslashes++
-  return backslashes % 2 === 1
+/** Colons outside strings, in the UTF-8 of a text that is known to be valid JSON: no byte of a longer character is ASCII. */
+function countColons(bytes: Uint8Array): number {
+  let count = 0
+  let isInString = false
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte === quote) isInString = !isInString
+    else if (byte === colon) count += isInString ? 0 : 1
+    // Whatever a backslash escapes does not end the string; there are none outside strings.
+    else if (byte === backslash) at++
+  }
+  return count
 }
 
 /** A string member, or `undefined` when it is absent or of another type. */
