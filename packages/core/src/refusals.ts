@@ -419,9 +419,9 @@ export const refusals = {
   },
   'credentials.malformed': {
     ...badRequest,
-    sentence: 'The Authorization header is malformed.',
+    sentence: 'The access token is not sent in a form that can be read.',
     spec: 'RFC 6750 §3.1',
-    fix: 'Send exactly one token: Authorization: Bearer TOKEN.',
+    fix: 'Send exactly one token: Authorization: Bearer TOKEN, or one parameter access_token where the resource takes that.',
   },
   'credentials.multiple': {
     ...badRequest,

@@ -6,6 +6,7 @@ import {
   readSharedSecrets,
   type SharedSecretOption,
 } from './authorization-servers.ts'
+import type { Transports } from './credentials.ts'
 import { createGuardMetrics, type GuardMetrics } from './metrics.ts'
 import type { Meter } from './opentelemetry.ts'
 import { check, isTrustworthyUrl, mistake, urlRule } from './option-check.ts'
@@ -35,6 +36,11 @@ export interface ResourceServerOptions<Scopes extends ScopeTexts> {
   readonly typ?: 'at+jwt' | 'JWT' | undefined
   /** How far the clocks of issuer and resource server may be apart: 0 to 60, by default 10. */
   readonly clockToleranceSeconds?: number | undefined
+  /**
+   * Where a token is also looked for, beside the Authorization header: in a form body, in the query. Both are off, because both are
+   * written down where headers are not; they are for clients that cannot set a header. RFC 6750 §2.2, §2.3
+   */
+  readonly transports?: { readonly form?: boolean | undefined; readonly query?: boolean | undefined } | undefined
   /** Asks the issuer about tokens that are not JWTs (RFC 7662). Without it they are refused. */
   readonly introspection?: IntrospectionOptions | undefined
   /** How requests to the authorization server are made; by default the `fetch` of the platform. */
@@ -62,6 +68,7 @@ export interface Configuration {
   readonly staleIfErrorSeconds: number
   readonly scopes: readonly string[]
   readonly allowUntyped: boolean
+  readonly transports: Transports
   readonly clockToleranceSeconds: number
   readonly introspection: IntrospectionConfiguration | undefined
   readonly fetch: Fetch
@@ -103,6 +110,7 @@ export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceSe
     staleIfErrorSeconds,
     scopes,
     allowUntyped: typ === 'JWT',
+    transports: readTransports(options.transports),
     clockToleranceSeconds,
     introspection: options.introspection && readIntrospection(options.introspection, issuers),
     fetch: options.fetch ?? ((url, init) => fetch(url, init)),
@@ -128,6 +136,13 @@ function readTrusted<Scopes extends ScopeTexts>({
     throw mistake('jwksUri', jwksUri, 'set only where there is one authorization server, without an address of its own')
   }
   return [{ ...only, jwksUri }]
+}
+
+function readTransports(transports: ResourceServerOptions<ScopeTexts>['transports']): Transports {
+  const { form = false, query = false } = transports ?? {}
+  check(typeof form === 'boolean', 'transports.form', form, 'true or false')
+  check(typeof query === 'boolean', 'transports.query', query, 'true or false')
+  return { form, query }
 }
 
 function readAudiences(audiences: readonly string[], resource: string): readonly string[] {

@@ -1,3 +1,5 @@
+import type { FormFields } from './form-body.ts'
+
 /**
  * The part of an HTTP request that decides. A Fetch `Request` is one; so is a plain object. A header that came twice is an
  * array: whoever joins or drops one of the two hides an attack from us.
@@ -7,6 +9,11 @@ export interface GuardRequest {
   /** Absolute, or the path with its query. */
   readonly url: string
   readonly headers: HeaderSource
+  /**
+   * The fields of the request's form where the application has parsed it already, or a function that reads a copy. The function is
+   * called only for a form, and only with the transport `form` switched on. RFC 6750 §2.2
+   */
+  readonly form?: FormFields | (() => Promise<FormFields | undefined>) | undefined
 }
 
 export type HeaderSource =

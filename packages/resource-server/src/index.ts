@@ -5,6 +5,7 @@ export type {
   SharedSecretOption,
 } from './authorization-servers.ts'
 export type { IntrospectionOptions, ResourceServerOptions, ScopeTexts } from './configuration.ts'
+export type { FormFields } from './form-body.ts'
 export type { GuardRequest, HeaderSource } from './guard-request.ts'
 export type { Meter } from './opentelemetry.ts'
 export type { Fetch } from './outbound-fetch.ts'

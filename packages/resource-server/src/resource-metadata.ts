@@ -1,4 +1,5 @@
 import type { Answer } from './answer.ts'
+import type { Transports } from './credentials.ts'
 import { pathOf } from './guard-request.ts'
 
 /** The document that tells clients how to get a token for this resource. RFC 9728 §2 */
@@ -15,12 +16,13 @@ export function describeResource(
   resource: string,
   issuers: readonly string[],
   scopes: readonly string[],
+  { form, query }: Transports,
 ): ResourceMetadata {
   return {
     resource,
     ...(issuers.length === 0 ? {} : { authorization_servers: issuers }),
     ...(scopes.length === 0 ? {} : { scopes_supported: scopes }),
-    bearer_methods_supported: ['header'],
+    bearer_methods_supported: ['header', ...(form ? ['body'] : []), ...(query ? ['query'] : [])],
   }
 }
 

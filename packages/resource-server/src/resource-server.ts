@@ -1,7 +1,8 @@
 import { type Judge, type Reason, Refusal, recordingJudge, type Step, stepOfRefusal, strictJudge } from '@arctos/core'
+import { endSignal } from './access-end.ts'
 import { type Answer, answerOf, challengeOf } from './answer.ts'
 import { type Configuration, type ResourceServerOptions, readConfiguration, type ScopeTexts } from './configuration.ts'
-import { readBearerToken } from './credentials.ts'
+import { readCredential } from './credentials.ts'
 import { createFreshCheck } from './fresh-check.ts'
 import type { GuardRequest } from './guard-request.ts'
 import { createIntrospection } from './introspection.ts'
@@ -19,7 +20,12 @@ import { createIssuerRegistry, type IssuerRegistry, type TrustedIssuers } from '
 
 /** What a guard says about one request: allow, deny, or (503) cannot decide. */
 export type Decision =
-  | { readonly ok: true; readonly access: Access }
+  | {
+      readonly ok: true
+      readonly access: Access
+      /** What a 2xx answer has to say in `Cache-Control`, because the token stood in the query (RFC 6750 §2.3). */
+      readonly cacheControl?: 'private' | undefined
+    }
   | {
       readonly ok: false
       readonly reason: Reason
@@ -59,6 +65,8 @@ export interface ResourceServer<Scope extends string = string> {
   findRefusal(receipt: string): RefusalReport | undefined
   /** What was counted and measured so far, in the text format of Prometheus; nothing in it comes from a request. */
   metrics(): string
+  /** Fires when the access ends: a stream that outlives its token is closed with it. Today that is the expiry of the token. */
+  endOf(access: Access): AbortSignal
   /** Loads the keys of every authorization server now. Rejects with a refusal where one does not answer. */
   reload(): Promise<void>
 }
@@ -68,7 +76,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
   options: ResourceServerOptions<Scopes>,
 ): ResourceServer<keyof Scopes & string> {
   const configuration = readConfiguration(options)
-  const { resource, authorizationServers, scopes, now, metrics } = configuration
+  const { resource, authorizationServers, scopes, transports, clockToleranceSeconds, now, metrics } = configuration
   const policyContext = { ...configuration, canAsk: configuration.introspection !== undefined }
   const registry = createIssuerRegistry(configuration)
   const checkToken = createTokenChecker(configuration, registry)
@@ -112,11 +120,13 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     return async (request: GuardRequest): Promise<Decision> => {
       let owner: string | undefined
       try {
-        const access = await check(readBearerToken(request), request, demand, strictJudge, (clientId) => {
+        const found = readCredential(request, transports)
+        const { token, transport } = found instanceof Promise ? await found : found
+        const access = await check(token, request, demand, strictJudge, (clientId) => {
           owner = clientId
         })
         metrics.decided()
-        return { ok: true, access }
+        return { ok: true, access, cacheControl: transport === 'query' ? 'private' : undefined }
       } catch (error) {
         return refuse(error, demand, owner, request)
       }
@@ -130,6 +140,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
       resource,
       typeof authorizationServers === 'function' ? [] : authorizationServers.map(({ issuer }) => issuer),
       scopes,
+      transports,
     ),
     metadataUrl,
     metadataPath: new URL(metadataUrl).pathname,
@@ -154,7 +165,8 @@ export function resourceServer<const Scopes extends ScopeTexts>(
       const { judge, steps } = recordingJudge()
       try {
         const request = typeof tokenOrRequest === 'string' ? undefined : tokenOrRequest
-        const token = typeof tokenOrRequest === 'string' ? tokenOrRequest : readBearerToken(tokenOrRequest)
+        const isToken = typeof tokenOrRequest === 'string'
+        const token = isToken ? tokenOrRequest : (await readCredential(tokenOrRequest, transports)).token
         await check(token, request, demand, judge, ignore)
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
@@ -164,6 +176,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     },
     findRefusal: (receipt) => reporter.find(receipt),
     metrics: () => formatPrometheus(metrics, { resource }),
+    endOf: (access) => endSignal(access, now(), clockToleranceSeconds),
     reload: registry.reload,
   }
 }

@@ -29,6 +29,7 @@ it('describes a resource by exactly this', () => {
   })
   expect(Object.keys(api).sort()).toEqual([
     'authorize',
+    'endOf',
     'explain',
     'findRefusal',
     'guard',

@@ -1,8 +1,10 @@
 import type { Answer } from '../answer.ts'
+import { markPolicy } from '../policy/marked.ts'
 import type { Policy } from '../policy/policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
 import type { Access } from '../token-check.ts'
+import { guardRequest, markPrivate } from './fetch-message.ts'
 
 /** A Fetch answer from a plain one. */
 export function toResponse(answer: Answer): Response {
@@ -10,16 +12,19 @@ export function toResponse(answer: Answer): Response {
 }
 
 /** Guards a Fetch handler (also a route handler of Next): it runs only for good tokens, with the access after the request. */
-export function protect<Scope extends string, Rest extends readonly unknown[]>(
+export function protect<Scope extends string, Incoming extends Request, Rest extends readonly unknown[]>(
   api: ResourceServer<Scope>,
   policy: Policy<Scope>,
-  handler: (request: Request, access: Access, ...rest: Rest) => Response | Promise<Response>,
-): (request: Request, ...rest: Rest) => Promise<Response> {
+  handler: (request: Incoming, access: Access, ...rest: Rest) => Response | Promise<Response>,
+): (request: Incoming, ...rest: Rest) => Promise<Response> {
   const decide = api.guard(policy)
-  return async (request, ...rest) => {
-    const decision = await decide(request)
-    return decision.ok ? handler(request, decision.access, ...rest) : toResponse(decision.response)
+  const guarded = async (request: Incoming, ...rest: Rest): Promise<Response> => {
+    const decision = await decide(guardRequest(request))
+    if (!decision.ok) return toResponse(decision.response)
+    const response = await handler(request, decision.access, ...rest)
+    return decision.cacheControl === undefined ? response : markPrivate(response)
   }
+  return markPolicy(guarded, policy)
 }
 
 /** Answers requests for the metadata of the resource; `undefined` for others. RFC 9728 §3 */
