@@ -1,0 +1,124 @@
+import type { GuardRequest } from '../guard-request.ts'
+import type { Policy } from '../policy/policy.ts'
+import type { ResourceServer } from '../resource-server.ts'
+import type { Access } from '../token-check.ts'
+import { toResponse } from './fetch.ts'
+import { createAdmission } from './mcp/admission.ts'
+import { authInfoOf, type McpAuthInfo } from './mcp/auth-info.ts'
+import { remember } from './mcp/call-check.ts'
+import { bodyLimitBytes, type NodeBodyRequest, readFetchBody, readNodeBody } from './mcp/json-body.ts'
+import { createPolicies, type McpPolicyEntry } from './mcp/policies.ts'
+import { type McpServerLike, type Needs, registrarOf } from './mcp/registration.ts'
+import { type NodeRequest, type NodeResponse, send } from './node-message.ts'
+
+export { type Argument, argument, type McpDetailsPolicy, type McpPolicy } from './mcp/argument.ts'
+export { accessOf, type McpAuthInfo, type McpContext } from './mcp/auth-info.ts'
+export { McpCallRefused } from './mcp/call-check.ts'
+export type { McpKind } from './mcp/message.ts'
+export type { McpPolicyEntry } from './mcp/policies.ts'
+export type { McpServerLike, Needs, Registrar } from './mcp/registration.ts'
+export { type McpTokenVerifier, tokenVerifier } from './mcp/token-verifier.ts'
+
+export interface McpGuardOptions<Scope extends string> {
+  /** What every request to the endpoint needs, beside what it names: also `initialize`, lists and streams. By default any good token. */
+  readonly policy?: Policy<Scope> | undefined
+  /** How large a body may be; by default 4 MiB, as in both SDKs. */
+  readonly maxBodyBytes?: number | undefined
+}
+
+/** What the `fetch` of an MCP server is told beside the request; both lines of the SDK take it. */
+export interface McpCallOptions {
+  readonly authInfo: McpAuthInfo
+  readonly parsedBody?: unknown
+}
+
+interface McpNodeRequest extends NodeRequest, NodeBodyRequest {
+  readonly originalUrl?: string | undefined
+  body?: unknown
+  auth?: unknown
+  access?: Access
+}
+
+/** The guard of one MCP endpoint, and the maker of the servers behind it. */
+export interface McpGuard<Server> {
+  /** A server with everything registered. Where the SDK serves each request by a server of its own, give it this. */
+  readonly createServer: () => Server
+  /** Guards a Fetch handler, such as `fetch` of `createMcpHandler`: it runs only for calls that may be made. */
+  readonly protect: (
+    handler: (request: Request, options: McpCallOptions) => Response | Promise<Response>,
+  ) => (request: Request) => Promise<Response>
+  /**
+   * Guards the handlers after it in Express, Connect or a listener of `node:http`. They find the parsed body as `request.body`, to
+   * hand on to the SDK, which finds `request.auth`.
+   */
+  readonly middleware: (request: McpNodeRequest, response: NodeResponse, next: (error?: unknown) => void) => void
+  /** Every tool, resource and prompt, with its policy. */
+  readonly policies: () => readonly McpPolicyEntry[]
+}
+
+/**
+ * Guards an MCP server that is built with either line of the TypeScript SDK. `register` gets `needs(policy)`, which has the
+ * methods of the SDK to register tools, resources and prompts; there is no other way to register one. It runs once now, so that a
+ * server that cannot be guarded does not start. Throws a TypeError then.
+ *
+ * A call that may not be made is answered before the SDK sees it, with a challenge of HTTP (RFC 6750 §3), by its headers `Mcp-Method`
+ * and `Mcp-Name` and by its body, which must agree.
+ */
+export function mcpGuard<Scope extends string, Server extends McpServerLike>(
+  api: ResourceServer<Scope>,
+  newServer: () => Server,
+  register: (needs: Needs<Scope, Server>) => void,
+  { policy = {}, maxBodyBytes = bodyLimitBytes }: McpGuardOptions<Scope> = {},
+): McpGuard<Server> {
+  const policies = createPolicies(api, policy)
+  const admit = createAdmission(api, policy, policies)
+
+  const createServer = (): Server => {
+    const server = newServer()
+    register(registrarOf<Scope, Server>(server, policies))
+    return server
+  }
+  createServer()
+
+  return {
+    createServer,
+    protect: (handler) => async (request) => {
+      const admission = await admit(request, () => readFetchBody(request, maxBodyBytes))
+      if (!admission.ok) return toResponse(admission.response)
+      const authInfo = authInfoOf(api, admission.access)
+      remember(authInfo, request, admission.rules)
+      return handler(request, admission.body === undefined ? { authInfo } : { authInfo, parsedBody: admission.body })
+    },
+    middleware(request, response, next) {
+      const { body: parsed } = request
+      const readBody = async () =>
+        parsed === undefined ? readNodeBody(request, maxBodyBytes) : ({ outcome: 'parsed', value: parsed } as const)
+      const asked = nodeRequest(request)
+      admit(asked, readBody)
+        .then((admission) => {
+          if (!admission.ok) return send(response, admission.response)
+          const authInfo = authInfoOf(api, admission.access)
+          remember(authInfo, asked, admission.rules)
+          request.auth = authInfo
+          request.access = admission.access
+          if (admission.body !== undefined) request.body = admission.body
+          next()
+        })
+        .catch(next)
+    },
+    policies: policies.list,
+  }
+}
+
+const headersUsed = new Set(['authorization', 'mcp-method', 'mcp-name'])
+
+/** Each header with every value it came with: Node's `headers` drops the second of two Authorization headers (RFC 6750 §2). */
+function nodeRequest({ method = '', url = '', originalUrl = url, rawHeaders }: McpNodeRequest): GuardRequest {
+  const headers: Record<string, string[]> = {}
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]?.toLowerCase() ?? ''
+    const value = rawHeaders[at + 1]
+    if (value !== undefined && headersUsed.has(name)) headers[name] = [...(headers[name] ?? []), value]
+  }
+  return { method, url: originalUrl, headers }
+}

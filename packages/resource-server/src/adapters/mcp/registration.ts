@@ -1,0 +1,86 @@
+import type { McpPolicy } from './argument.ts'
+import { lookAgain, scopeChallengeOf } from './call-check.ts'
+import type { McpKind } from './message.ts'
+import type { McpPolicies, McpRule, UriTemplate } from './policies.ts'
+
+type Register = (...parts: never[]) => unknown
+
+/** The part of `McpServer` that is used, the same in both lines of the SDK. */
+export interface McpServerLike {
+  registerTool: Register
+  registerResource: Register
+  registerPrompt: Register
+}
+
+/** The methods of a server that register something, with the types of the SDK. */
+export type Registrar<Server extends McpServerLike> = Pick<
+  Server,
+  'registerTool' | 'registerResource' | 'registerPrompt'
+>
+
+/** Registers what asks for this policy: `needs({ scope: 'read' }).registerTool(…)`. */
+export type Needs<Scope extends string, Server extends McpServerLike> = (policy: McpPolicy<Scope>) => Registrar<Server>
+
+const kinds = { registerTool: 'tool', registerResource: 'resource', registerPrompt: 'prompt' } as const
+
+/** Ways around the three, from older days. */
+const older = ['tool', 'resource', 'prompt'] as const
+
+/**
+ * Gives a server's methods to register with a policy, and takes away those without: a tool that was registered past its guard
+ * would be open to every token of the resource.
+ */
+export function registrarOf<Scope extends string, Server extends McpServerLike>(
+  server: Server,
+  policies: McpPolicies,
+): Needs<Scope, Server> {
+  const originals = new Map<string, Method>()
+  for (const method of [...Object.keys(kinds), ...older]) {
+    const original = (server as Record<string, unknown>)[method]
+    if (typeof original !== 'function') continue
+    originals.set(method, original.bind(server) as Method)
+    Object.assign(server, { [method]: refuseWithoutPolicy })
+  }
+  // The second line of the SDK asks this of each tool, resource and prompt by itself.
+  const hasHook = 'resolveScopeChallenge' in server
+
+  return (policy) => {
+    const registrar: Record<string, Method> = {}
+    for (const [method, kind] of Object.entries(kinds)) {
+      registrar[method] = (...parts) => {
+        const [name, template] = subjectOf(kind, parts)
+        const rule = policies.add(kind, name, policy, template)
+        const handler = parts.pop()
+        const config = parts.pop()
+        const described = hasHook ? { ...Object(config), scopeChallenge: scopeChallengeOf(rule) } : config
+        return originals.get(method)?.(...parts, described, guarded(handler, rule))
+      }
+    }
+    return registrar as unknown as Registrar<Server>
+  }
+}
+
+type Method = (...parts: unknown[]) => unknown
+
+/** The name of a tool or prompt; the URI of a resource, or the text of its template. */
+function subjectOf(kind: McpKind, parts: readonly unknown[]): readonly [string, UriTemplate | undefined] {
+  const subject = parts[kind === 'resource' ? 1 : 0]
+  if (typeof subject === 'string') return [subject, undefined]
+  const { uriTemplate } = Object(subject) as { readonly uriTemplate: UriTemplate }
+  return [uriTemplate.toString(), uriTemplate]
+}
+
+/** The handler, run only for calls that the rule lets through. Its context comes last, whatever comes before. */
+function guarded(handler: unknown, rule: McpRule): unknown {
+  if (typeof handler !== 'function') return handler
+  const run = (...parts: unknown[]): unknown => {
+    const looking = lookAgain(rule, parts)
+    const proceed = (): unknown => (handler as Method)(...parts)
+    return looking === undefined ? proceed() : looking.then(proceed)
+  }
+  return run
+}
+
+function refuseWithoutPolicy(name: unknown): never {
+  throw new TypeError(`mcpGuard: ${JSON.stringify(name)} has no policy: register it through needs({ … })`)
+}
