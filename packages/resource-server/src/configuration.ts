@@ -1,4 +1,4 @@
-import { isResourceIdentifier, isScopeWord, type ReceiptContent, Secret, type SharedSecretKey } from '@arctos/core'
+import { isResourceIdentifier, isScopeWord, type ReceiptContent, type SharedSecretKey } from '@arctos/core'
 import {
   type AuthorizationServerEntry,
   type AuthorizationServersOption,
@@ -6,6 +6,11 @@ import {
   readSharedSecrets,
   type SharedSecretOption,
 } from './authorization-servers.ts'
+import {
+  type IntrospectionConfiguration,
+  type IntrospectionOptions,
+  readIntrospection,
+} from './introspection-options.ts'
 import type { Transports } from './credentials.ts'
 import { createGuardMetrics, type GuardMetrics } from './metrics.ts'
 import type { Meter } from './opentelemetry.ts'

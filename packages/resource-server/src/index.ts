@@ -4,9 +4,10 @@ export type {
   AuthorizationServersOption,
   SharedSecretOption,
 } from './authorization-servers.ts'
-export type { IntrospectionOptions, ResourceServerOptions, ScopeTexts } from './configuration.ts'
+export type { ResourceServerOptions, ScopeTexts } from './configuration.ts'
 export type { FormFields } from './form-body.ts'
 export type { GuardRequest, HeaderSource } from './guard-request.ts'
+export type { IntrospectionOptions } from './introspection-options.ts'
 export type { Meter } from './opentelemetry.ts'
 export type { Fetch } from './outbound-fetch.ts'
 export type { ActorPolicy, ActorRules, AllowedActor } from './policy/actor.ts'

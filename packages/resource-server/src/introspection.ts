@@ -1,117 +1,129 @@
-import { createRecentCache, type JsonObject, Refusal, readNumber, type Secret, sha256Base64url } from '@arctos/core'
-import type { IntrospectionConfiguration } from './configuration.ts'
-import type { IssuerMetadata } from './issuer-metadata.ts'
+import { type JsonObject, type Judge, Refusal, refusalRow, sha256Base64url } from '@arctos/core'
+import { createCircuitBreaker } from './circuit-breaker.ts'
+import {
+  askEndpoint,
+  type IntrospectionEndpointOptions,
+  type IntrospectionEndpointPorts,
+} from './introspection-endpoint.ts'
+import { createIntrospectionMemory, type Told } from './introspection-memory.ts'
 import type { GuardMetrics } from './metrics.ts'
-import { type Fetch, type Fetched, fetchJson } from './outbound-fetch.ts'
+import { createSeats } from './seats.ts'
 
 /** Asks an authorization server about tokens (RFC 7662). */
 export interface Introspection {
-  /** What the issuer says of an active token; `undefined` for any other. Throws `introspection.unavailable`. */
+  /**
+   * What the issuer says of an active token; `undefined` for any other. Rejects with `introspection.unavailable`, or with
+   * `keys.unavailable` where a signed answer cannot be verified.
+   */
   ask(token: string, options?: AskOptions): Promise<JsonObject | undefined>
 }
 
 export interface AskOptions {
   /** Asks the issuer now: neither an answer that is remembered counts, nor one to a question asked before this one. */
   readonly fresh?: boolean | undefined
+  /** Told where the answer came from. */
+  readonly judge?: Judge | undefined
 }
 
-export interface IntrospectionPorts {
+export interface IntrospectionPorts extends IntrospectionEndpointPorts {
   readonly metrics: Pick<GuardMetrics, 'introspected'>
-  readonly metadata: IssuerMetadata
-  readonly fetch: Fetch
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  /** Milliseconds of a clock that never steps. */
+  readonly elapsed: () => number
 }
 
-interface Remembered {
-  readonly claims: JsonObject
-  /** Epoch milliseconds. */
-  readonly until: number
-}
-
-const rememberedLimit = 1_000
-const pendingLimit = 1_000
+/** So many questions are under way at a time, and so many more wait for their turn. */
+const seatCount = 100
+const waitingLimit = 900
 
 /**
- * Requests for one token are one request. Tokens are kept by their hash only, positive answers at most for the configured time
- * and never beyond `exp` (RFC 7662 §4(h)), negative ones not at all. Only the boolean `true` means active.
+ * Requests for one token are one question, and answers are remembered for the configured times. While the issuer does not
+ * answer, nobody is made to wait for it: requests are refused at once, or served from memory if the operator declared a time
+ * for that. Everything is kept by the hash of the token, in this guard alone.
  */
-export function createIntrospection(options: IntrospectionConfiguration, ports: IntrospectionPorts): Introspection {
-  const remembered = createRecentCache<string, Remembered>(rememberedLimit)
-  const pending = new Map<string, Promise<JsonObject | undefined>>()
+export function createIntrospection(options: IntrospectionEndpointOptions, ports: IntrospectionPorts): Introspection {
+  const { now, elapsed } = ports
+  const memory = createIntrospectionMemory({ ...options, now, elapsed })
+  const breaker = createCircuitBreaker(elapsed)
+  const seats = createSeats(seatCount, waitingLimit)
+  const pending = new Map<string, Promise<Told>>()
 
-  const request = async (token: string, hash: string): Promise<JsonObject | undefined> => {
-    const claims = await ports.metrics.introspected(() => introspect(token, options, ports))
-    if (claims !== undefined && options.maxAgeSeconds > 0) {
-      const end = readNumber(claims, 'exp') ?? Number.POSITIVE_INFINITY
-      remembered.set(hash, { claims, until: Math.min(ports.now() + options.maxAgeSeconds * 1_000, end * 1_000) })
+  const unavailable = (received: string, pauseMs = 0): Refusal =>
+    new Refusal('introspection.unavailable', {
+      check: 'introspection',
+      expected: `an answer of ${options.issuer}`,
+      received,
+      retryAfterSeconds: Math.max(1, Math.ceil(pauseMs / 1_000)),
+    })
+
+  const refuseInPause = (): void => {
+    const pauseMs = breaker.pauseMs()
+    if (pauseMs > 0) throw unavailable('nobody is asked for now: the last questions failed', pauseMs)
+  }
+
+  const question = async (token: string, hash: string): Promise<Told> => {
+    const end = breaker.begin()
+    const keep = memory.asking(hash)
+    let isAnswered = false
+    try {
+      const asked = await askEndpoint(token, hash, options, ports)
+      isAnswered = !('problem' in asked) || asked.isAboutQuestion
+      if ('problem' in asked) throw unavailable(asked.problem)
+      keep(asked)
+      return asked
+    } finally {
+      end(isAnswered)
     }
-    return claims
+  }
+
+  const questionInTurn = async (token: string, hash: string): Promise<Told> => {
+    refuseInPause()
+    if (!(await seats.take())) throw unavailable('too many requests wait for answers')
+    try {
+      // The questions before this one may have failed while it waited.
+      refuseInPause()
+      return await ports.metrics.introspected(() => question(token, hash))
+    } finally {
+      seats.free()
+    }
+  }
+
+  /** Asks once for all who join before there is an answer. */
+  const begin = (token: string, hash: string): Promise<Told> => {
+    const asking = questionInTurn(token, hash).finally(() => {
+      if (pending.get(hash) === asking) pending.delete(hash)
+    })
+    pending.set(hash, asking)
+    return asking
+  }
+
+  const tell = (told: Told, received: string, judge: Judge | undefined): JsonObject | undefined => {
+    const reason = 'introspection.unavailable'
+    judge?.('introspection', true, reason, `an answer of ${options.issuer}`, received)
+    if (options.signed) judge?.('introspection answer', true, reason, 'signed by the issuer', told.signedBy)
+    return told.claims
   }
 
   return {
-    async ask(token, { fresh = false } = {}) {
+    async ask(token, { fresh = false, judge } = {}) {
       const hash = sha256Base64url(token)
-      const known = fresh ? undefined : remembered.get(hash)
-      if (known !== undefined && ports.now() < known.until) return known.claims
-      if (fresh) return request(token, hash)
-      const asked = pending.get(hash)
-      if (asked !== undefined) return asked
-      if (pending.size >= pendingLimit) throw unavailable(options, 'too many requests wait for answers')
-      const asking = request(token, hash).finally(() => pending.delete(hash))
-      pending.set(hash, asking)
-      return asking
+      const known = fresh ? undefined : memory.recall(hash)
+      if (known?.isFresh === true) return tell(known, `remembered for ${seconds(known.ageMs)}`, judge)
+      try {
+        const asking = (fresh ? undefined : pending.get(hash)) ?? begin(token, hash)
+        return tell(await asking, 'asked now', judge)
+      } catch (error) {
+        const last = fresh || !isOutage(error) ? undefined : memory.recall(hash)
+        if (last === undefined) throw error
+        return tell(last, `remembered for ${seconds(last.ageMs)}: the issuer does not answer`, judge)
+      }
     },
   }
 }
 
-async function introspect(
-  token: string,
-  options: IntrospectionConfiguration,
-  { metadata, fetch }: IntrospectionPorts,
-): Promise<JsonObject | undefined> {
-  const located =
-    options.endpoint === undefined ? await metadata.locate('introspection_endpoint') : { url: options.endpoint }
-  if ('problem' in located) throw unavailable(options, located.problem)
-  const answer = await fetchJson(fetch, located.url, {
-    method: 'POST',
-    headers: {
-      accept: 'application/json',
-      authorization: basicCredential(options.clientId, options.clientSecret),
-      'content-type': 'application/x-www-form-urlencoded',
-    },
-    body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
-  })
-  const problem = problemOf(answer)
-  if (problem !== undefined) {
-    metadata.doubt()
-    throw unavailable(options, problem)
-  }
-  const claims = answer.ok ? answer.object : undefined
-  return claims?.['active'] === true ? claims : undefined
+function isOutage(error: unknown): boolean {
+  return error instanceof Refusal && refusalRow(error.reason).status === 503
 }
 
-/** A bad answer is a broken connection to the issuer, 401 is a wrong credential of ours: neither says a word about the token. */
-function problemOf(answer: Fetched): string | undefined {
-  if (!answer.ok) return answer.problem
-  if (answer.status !== 200) return `HTTP ${answer.status}`
-  return answer.object === undefined || answer.object['active'] === undefined ? 'no introspection answer' : undefined
-}
-
-/** RFC 6749 §2.3.1: id and secret are form-encoded before they are joined. */
-function basicCredential(clientId: string, clientSecret: Secret): string {
-  return `Basic ${Buffer.from(`${formEncode(clientId)}:${formEncode(clientSecret.reveal())}`).toString('base64')}`
-}
-
-function formEncode(text: string): string {
-  return new URLSearchParams([['', text]]).toString().slice(1)
-}
-
-function unavailable(options: IntrospectionConfiguration, received: string): Refusal {
-  return new Refusal('introspection.unavailable', {
-    check: 'introspection',
-    expected: `an answer of ${options.issuer}`,
-    received,
-    retryAfterSeconds: 1,
-  })
+function seconds(ms: number): string {
+  return `${Math.floor(ms / 1_000)} s`
 }

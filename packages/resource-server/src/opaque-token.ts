@@ -24,7 +24,8 @@ export function createOpaqueTokenChecker(options: OpaqueTokenOptions): TokenChec
     if (token.length > tokenLengthLimit) {
       throw new Refusal('token.malformed', { check: 'length', expected: tokenLengthLimit, received: token.length })
     }
-    const answer = await introspection.ask(token, { fresh })
+    judge('length', true, 'token.malformed', tokenLengthLimit, token.length)
+    const answer = await introspection.ask(token, { fresh, judge })
     if (answer === undefined) throw new Refusal('token.inactive', { check: 'active', expected: true, received: false })
     judge('active', true, 'token.inactive', true, true)
     proven(readString(answer, 'client_id'))
