@@ -87,4 +87,25 @@ describe('missingScopes', () => {
   it('compares whole words, with their case', () => {
     expect(missingScopes(['read'], ['readwrite', 'READ', 'rea'])).toEqual(['read'])
   })
+
+  it('gives the same for few words and for many', () => {
+    const words = (count: number, step: number) => Array.from({ length: count }, (_, index) => `w${index * step}`)
+    for (const count of [1, 3, 16, 17, 200]) {
+      const [wanted, held] = [words(count, 3), words(count, 2)]
+      expect(missingScopes(wanted, held)).toEqual(wanted.filter((word) => !held.includes(word)))
+    }
+  })
+
+  it('looks at each of 1,000 held words a few times, not 1,000 times', () => {
+    const words = Array.from({ length: 1_000 }, (_, index) => `w${index}`)
+    let looks = 0
+    const held = new Proxy(words, {
+      get(target, name) {
+        if (typeof name === 'string' && /^\d+$/.test(name)) looks++
+        return Reflect.get(target, name)
+      },
+    })
+    expect(missingScopes([...words].reverse(), held)).toEqual([])
+    expect(looks).toBeLessThan(5_000)
+  })
 })

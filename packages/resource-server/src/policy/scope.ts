@@ -14,7 +14,7 @@ export function readScopePolicy(
   const isAlternative = isPlain(policy)
   if (isAlternative) checkMembers(policy, ['any'], 'scope')
   const words = readWords(isAlternative ? policy['any'] : policy, 'scope', allowed)
-  const unknown = words.find((word) => !declared.includes(word))
+  const [unknown] = missingScopes(words, declared)
   if (unknown !== undefined) throw policyMistake('scope', unknown, allowed)
   const enough = isAlternative ? words.length - 1 : 0
   const expected = isAlternative ? `one of ${words.join(' ')}` : words.join(' ')
