@@ -52,7 +52,7 @@ export function registerKey(program: Command): void {
       report(Boolean(options['json']), { kid: rotated.kid }, [`added signing key ${rotated.kid}`])
     })
 
-  storeCommand(key, 'retire', 'withdraw a signing key at once: tokens that it signed are dead')
+  storeCommand(key, 'retire', 'withdraw a signing key or shared secret at once: tokens that it signed are dead')
     .argument('<kid>', 'its id, as in: arctos key list')
     .action(async (kid: string, options: RawOptions) => {
       const { outcome } = await withStore(options, (store) => store.retireKey({ id: kid, actor: operator }))

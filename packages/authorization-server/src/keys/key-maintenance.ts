@@ -1,7 +1,9 @@
+import { formatOpaqueToken, type Secret, sharedSecretBytes } from '@arctos/core'
 import type { Store } from '../store/store.ts'
-import type { KeyPurpose, SealedKey } from '../store/verbs/keys.ts'
+import type { KeyPurpose, NewKey, SealedKey } from '../store/verbs/keys.ts'
 import { type KeyEncryptionKey, sealKey } from './key-encryption.ts'
 import { createKeyReader, receiptKeySeconds } from './opened-keys.ts'
+import { sealPurpose } from './shared-secret.ts'
 import { generateSigningKey, type SigningAlgorithm } from './signing-key.ts'
 
 /** What new keys are made with. */
@@ -116,4 +118,23 @@ export async function rotateSigningKey(making: KeyMaking, rotation: Rotation): P
   const algorithm = rotation.algorithm ?? algorithms[0] ?? 'ES256'
   const kid = await addSigningKey(making, algorithm, rotation.immediately ? 0 : leadSeconds, rotation.actor)
   return { outcome: 'added', kid }
+}
+
+/**
+ * Makes the secret that a resource shares with this server, sealed for the store, and in clear for its operator, once. Rejects
+ * with `WrongKeyEncryptionKey` when the key-encryption key is not that of the keys already there. RFC 8725 §3.5
+ *
+ * @param activeInSeconds how long until it signs: the resource server has to know it before
+ */
+export async function makeSharedSecret(
+  { store, kek, random }: KeyMaking,
+  resourceKey: string,
+  activeInSeconds = 0,
+): Promise<{ readonly key: NewKey; readonly secret: Secret }> {
+  await createKeyReader(store, '', kek)()
+  const id = random(12).toString('hex')
+  const bytes = Buffer.from(random(sharedSecretBytes))
+  const sealed = sealKey(kek, id, sealPurpose({ purpose: 'shared_secret', resourceKey }), bytes, random(12))
+  const key = { id, purpose: 'shared_secret', algorithm: 'HS256', resourceKey, sealed, activeInSeconds } as const
+  return { key, secret: formatOpaqueToken('sharedSecret', bytes) }
 }

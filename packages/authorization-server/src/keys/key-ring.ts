@@ -3,6 +3,7 @@ import {
   type Algorithm,
   type JsonObject,
   type ReceiptKey,
+  type SharedSecretKey,
   type SigningKey,
   sha256Base64url,
   type VerificationKey,
@@ -16,6 +17,9 @@ export interface KeyRing {
   /** The key that signs access tokens now. */
   readonly signingKey: () => SigningKey
   readonly verificationKey: (kid: string) => VerificationKey | undefined
+  /** The secret that signs access tokens for the resource of this key now; `undefined` where this node knows of none (yet). */
+  readonly sharedSecretOf: (resourceKey: string) => SharedSecretKey | undefined
+  readonly sharedSecret: (kid: string) => SharedSecretKey | undefined
   /** The published key set and its entity tag. */
   readonly jwks: () => { readonly body: string; readonly etag: string }
   readonly algorithms: () => readonly Algorithm[]
@@ -80,6 +84,7 @@ function useKeys(
   seconds: () => number,
 ): Omit<KeyRing, 'maintain' | 'rotate'> {
   const published = () => opened().signing.filter((key) => key.retiredAt === undefined)
+  const secrets = () => opened().sharedSecrets.filter((key) => key.retiredAt === undefined)
   return {
     signingKey() {
       const at = seconds()
@@ -91,6 +96,11 @@ function useKeys(
       return key.signing
     },
     verificationKey: (kid) => published().find((key) => key.signing.kid === kid)?.verification,
+    sharedSecretOf(resourceKey) {
+      const [at, own] = [seconds(), secrets().filter((key) => key.resource === resourceKey)]
+      return own.findLast((key) => key.activeAt <= at) ?? own[0]
+    },
+    sharedSecret: (kid) => secrets().find((key) => key.kid === kid),
     jwks() {
       const body = JSON.stringify({ keys: published().map((key): JsonObject => key.publicJwk) })
       return { body, etag: `"${sha256Base64url(body)}"` }

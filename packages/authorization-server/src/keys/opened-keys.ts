@@ -3,6 +3,7 @@ import { deriveKey, parseJsonObjectText, type ReceiptKey } from '@arctos/core'
 import type { Store } from '../store/store.ts'
 import type { KeyPurpose, SealedKey } from '../store/verbs/keys.ts'
 import { type KeyEncryptionKey, unsealKey } from './key-encryption.ts'
+import { openSharedSecret, type RingSecret, sealPurpose } from './shared-secret.ts'
 import { importSigningKey, type RingKey } from './signing-key.ts'
 
 /** The two keys of refresh tokens: one derives successors, one proves that a token is ours (PROTOCOL §2). */
@@ -20,6 +21,7 @@ export interface OpenedKeys {
   readonly refresh: readonly RefreshKey[]
   readonly receipt: readonly (ReceiptKey & { readonly createdAt: number })[]
   readonly form: readonly KeyObject[]
+  readonly sharedSecrets: readonly RingSecret[]
 }
 
 export const receiptKeySeconds = 8 * 86_400
@@ -33,7 +35,7 @@ export function createKeyReader(store: Store, issuer: string, kek: KeyEncryption
   let known: readonly RingKey[] = []
 
   const open = (key: SealedKey): Buffer => {
-    const material = materials.get(key.id) ?? unsealKey(kek, key.id, key.purpose, key.sealed)
+    const material = materials.get(key.id) ?? unsealKey(kek, key.id, sealPurpose(key), key.sealed)
     materials.set(key.id, material)
     return material
   }
@@ -51,6 +53,7 @@ export function createKeyReader(store: Store, issuer: string, kek: KeyEncryption
       refresh: of('refresh').map((key) => openRefreshKey(key.id, open(key))),
       receipt: of('receipt').map((key) => openReceiptKey(key, open(key))),
       form: of('form').map((key) => createSecretKey(open(key))),
+      sharedSecrets: of('shared_secret').map((key) => openSharedSecret(issuer, key, open(key))),
     }
   }
 }

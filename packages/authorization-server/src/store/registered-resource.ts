@@ -14,6 +14,8 @@ export const resourceSettings = z.strictObject({
   tokenFormat: z.enum(['jwt', 'opaque']),
   /** `JWT` for foreign verifiers that refuse `at+jwt`. */
   tokenType: z.enum(['at+jwt', 'JWT']),
+  /** HS256: JWTs are signed with a secret that only the resource and this server know. Absent: with the server's key. */
+  tokenAlgorithm: z.literal('HS256').optional(),
   accessTokenLifetimeSeconds: z.int().min(10).max(longestAccessSeconds),
 })
 

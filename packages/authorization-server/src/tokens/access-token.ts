@@ -1,4 +1,12 @@
-import { encodeHeader, formatScope, Secret, type SigningKey, signCompactJws, signCompactJwsAsync } from '@arctos/core'
+import {
+  encodeHeader,
+  formatScope,
+  Secret,
+  type SigningKey,
+  signCompactJws,
+  signCompactJwsAsync,
+  signSharedSecretJws,
+} from '@arctos/core'
 import type { KeyRing } from '../keys/key-ring.ts'
 import type { IssuedAccess } from '../store/verbs/access.ts'
 
@@ -12,7 +20,10 @@ const loopBudget = 4
  * Writes access tokens. The JWTs that one transaction issued are signed in one tight loop: between other work a signature costs
  * about twice as much. RSA goes to the thread pool.
  */
-export function createAccessTokenWriter(issuer: string, keys: Pick<KeyRing, 'signingKey'>): AccessTokenWriter {
+export function createAccessTokenWriter(
+  issuer: string,
+  keys: Pick<KeyRing, 'signingKey' | 'sharedSecretOf' | 'maintain'>,
+): AccessTokenWriter {
   const headerOf = createHeaders()
   let waiting: JwtOrder[] = []
   let scheduled = false
@@ -48,9 +59,18 @@ export function createAccessTokenWriter(issuer: string, keys: Pick<KeyRing, 'sig
     }
   }
 
+  /** An HMAC costs a microsecond: nothing to gather. A resource may be younger than what this node has read of the keys. */
+  const signWithSecret = async (access: IssuedAccess, typ: string, resourceKey: string): Promise<Secret> => {
+    if (keys.sharedSecretOf(resourceKey) === undefined) await keys.maintain()
+    const key = keys.sharedSecretOf(resourceKey)
+    if (key === undefined) throw new Error(`there is no shared secret for ${resourceKey}`)
+    return new Secret(signSharedSecretJws(typ, JSON.stringify(claimsOf(issuer, access)), key))
+  }
+
   return (access) => {
     const { form } = access
     if (form.format === 'opaque') return Promise.resolve(form.token)
+    if (form.secretOf !== undefined) return signWithSecret(access, form.typ, form.secretOf)
     return new Promise((resolve, reject) => add({ access, typ: form.typ, resolve, reject }))
   }
 }

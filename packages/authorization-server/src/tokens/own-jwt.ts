@@ -6,6 +6,9 @@ import {
   readNumber,
   readString,
   readStrings,
+  resourceKey,
+  type UnverifiedJws,
+  verifySharedSecretJws,
   verifySignature,
 } from '@arctos/core'
 import type { ServerContext } from '../context.ts'
@@ -19,6 +22,7 @@ export function readOwnJwt(context: ServerContext, token: string): AccessFacts |
   try {
     const jws = decodeUnverifiedJws(token)
     checkTokenKind(jws.header, 'untypedAccessToken')
+    if (jws.header.alg === 'HS256') return readUnderSecret(context, jws)
     const key = context.keys.verificationKey(jws.header.kid ?? '')
     if (key === undefined) return undefined
     verifySignature(jws, key)
@@ -27,6 +31,15 @@ export function readOwnJwt(context: ServerContext, token: string): AccessFacts |
     if (error instanceof Refusal) return undefined
     throw error
   }
+}
+
+/** A token under the secret of one resource is for that resource, or its holder made it for another one. */
+function readUnderSecret(context: ServerContext, jws: UnverifiedJws): AccessFacts | undefined {
+  const key = context.keys.sharedSecret(jws.header.kid ?? '')
+  if (key === undefined) return undefined
+  verifySharedSecretJws(jws, key)
+  const facts = factsOfClaims(context.issuer, parseClaims(jws.payload))
+  return facts?.audience.every((audience) => resourceKey(audience) === key.resource) ? facts : undefined
 }
 
 function factsOfClaims(issuer: string, claims: ReturnType<typeof parseClaims>): AccessFacts | undefined {

@@ -6,6 +6,9 @@ import { createAccessTokenWriter } from '../../src/tokens/access-token.ts'
 
 const issuer = 'https://issuer.example'
 
+/** What the writer is given of a key ring beside the signing key, where no resource has a secret. */
+const noSecrets = { sharedSecretOf: () => undefined, maintain: async () => undefined }
+
 const access = {
   form: { format: 'jwt', typ: 'at+jwt' },
   subject: 'service',
@@ -24,7 +27,7 @@ function newKey(algorithm: SigningAlgorithm): SigningKey {
 
 /** Signs so many tokens at one time, and counts how often the event loop came round before the last was done. */
 async function turnsWhileSigning(key: SigningKey, count: number): Promise<number> {
-  const write = createAccessTokenWriter(issuer, { signingKey: () => key })
+  const write = createAccessTokenWriter(issuer, { ...noSecrets, signingKey: () => key })
   let turns = 0
   let next: NodeJS.Immediate | undefined
   const turn = (): void => {
@@ -59,7 +62,7 @@ describe('signing', () => {
       },
       () => key,
     ]
-    const write = createAccessTokenWriter(issuer, { signingKey: () => answers.shift()?.() ?? key })
+    const write = createAccessTokenWriter(issuer, { ...noSecrets, signingKey: () => answers.shift()?.() ?? key })
     const ends = await Promise.allSettled([write(access), write(access), write(access)])
     expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
   })

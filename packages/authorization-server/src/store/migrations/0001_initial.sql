@@ -161,12 +161,14 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_expiry ON attempts (expires_at);
 
--- Signing, refresh, receipt and form keys; `sealed` opens only with the key-encryption key, for this id and purpose.
+-- Signing, refresh, receipt and form keys, and the secrets that resources share; `sealed` opens only with the key-encryption
+-- key, for this id and purpose (and, of a shared secret, this resource).
 CREATE TABLE keys (
   id TEXT PRIMARY KEY,
   purpose TEXT NOT NULL,
   algorithm TEXT NOT NULL,
   public_jwk TEXT,
+  resource_key TEXT,
   sealed TEXT NOT NULL,
   created_at BIGINT NOT NULL,
   active_at BIGINT NOT NULL,

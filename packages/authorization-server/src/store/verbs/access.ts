@@ -20,7 +20,12 @@ export interface IssuedAccess {
   /** When the user signed in; absent without a user. */
   readonly authenticatedAt: number | undefined
   readonly form:
-    | { readonly format: 'jwt'; readonly typ: 'at+jwt' | 'JWT' }
+    | {
+        readonly format: 'jwt'
+        readonly typ: 'at+jwt' | 'JWT'
+        /** The key of the resource whose shared secret signs it; absent: the server's own key. */
+        readonly secretOf: string | undefined
+      }
     | { readonly format: 'opaque'; readonly token: Secret }
 }
 
@@ -57,7 +62,10 @@ export function* issueAccess(transaction: Transaction, order: AccessOrder): Verb
     expiresAt: issuedAt + lifetime,
     authenticatedAt: order.authenticatedAt,
   }
-  if (resource.tokenFormat === 'jwt') return { ...issued, form: { format: 'jwt', typ: resource.tokenType } }
+  if (resource.tokenFormat === 'jwt') {
+    const secretOf = resource.tokenAlgorithm === undefined ? undefined : resource.key
+    return { ...issued, form: { format: 'jwt', typ: resource.tokenType, secretOf } }
+  }
   const { token, key } = mintOpaqueAccess(transaction, issued.expiresAt)
   yield* insertOpaque(issued, key)
   return { ...issued, form: { format: 'opaque', token } }
@@ -79,7 +87,8 @@ function* insertOpaque(issued: Omit<IssuedAccess, 'form'>, key: string): Verb<vo
 }
 
 /**
- * The resources that a token is for, out of those allowed. All must issue the same kind of token, for one token cannot be both.
+ * The resources that a token is for, out of those allowed. All must issue the same kind of token, for one token cannot be both; and
+ * one with a shared secret stands alone: whoever can check such a token could have made it.
  */
 export function* selectResources(
   keys: readonly string[],
@@ -89,6 +98,7 @@ export function* selectResources(
   const resources = yield* resourcesOf(keys)
   const [one, ...others] = resources
   if (one === undefined || resources.length !== keys.length) return undefined
+  if (others.length > 0 && resources.some((each) => each.tokenAlgorithm !== undefined)) return undefined
   return others.every((other) => other.tokenFormat === one.tokenFormat && other.tokenType === one.tokenType)
     ? resources
     : undefined

@@ -8,12 +8,13 @@ import {
   optionalText,
   type Row,
   run,
+  type Transaction,
   text,
   type Verb,
 } from '../transaction.ts'
 
 /** What a key is for. No key serves two purposes. */
-export type KeyPurpose = 'signing' | 'refresh' | 'receipt' | 'form'
+export type KeyPurpose = 'signing' | 'refresh' | 'receipt' | 'form' | 'shared_secret'
 
 /** A key as the database has it: sealed. */
 export interface SealedKey {
@@ -22,6 +23,8 @@ export interface SealedKey {
   readonly algorithm: string
   /** Public JWK as JSON; signing keys only. */
   readonly publicJwk: string | undefined
+  /** The resource that knows it; shared secrets only. */
+  readonly resourceKey: string | undefined
   /** base64url; opens with the key-encryption key, for this id and purpose. */
   readonly sealed: string
   readonly createdAt: number
@@ -37,7 +40,8 @@ export interface SealedKey {
   readonly activeForSeconds: number
 }
 
-const keyColumns = 'id, purpose, algorithm, public_jwk, sealed, created_at, active_at, retired_at, expires_at'
+const keyColumns =
+  'id, purpose, algorithm, public_jwk, resource_key, sealed, created_at, active_at, retired_at, expires_at'
 
 function keyOfRow(row: Row, now: number): SealedKey {
   return {
@@ -45,6 +49,7 @@ function keyOfRow(row: Row, now: number): SealedKey {
     purpose: text(row, 'purpose') as KeyPurpose,
     algorithm: text(row, 'algorithm'),
     publicJwk: optionalText(row, 'public_jwk'),
+    resourceKey: optionalText(row, 'resource_key'),
     sealed: text(row, 'sealed'),
     createdAt: integer(row, 'created_at'),
     activeAt: integer(row, 'active_at'),
@@ -71,6 +76,7 @@ export interface NewKey {
   readonly purpose: KeyPurpose
   readonly algorithm: string
   readonly publicJwk?: string | undefined
+  readonly resourceKey?: string | undefined
   readonly sealed: string
   readonly activeInSeconds: number
   readonly expiresInSeconds?: number | undefined
@@ -101,23 +107,29 @@ export const addKey = defineVerb({
       )
       if (rows.length > 0) return { outcome: 'present' }
     }
-    yield* run(
-      `INSERT INTO keys (${keyColumns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-      key.id,
-      key.purpose,
-      key.algorithm,
-      key.publicJwk ?? null,
-      key.sealed,
-      transaction.now,
-      transaction.now + key.activeInSeconds,
-      null,
-      key.expiresInSeconds === undefined ? null : transaction.now + key.expiresInSeconds,
-    )
-    yield* record(transaction, 'key.created', actor, { key: key.id, purpose: key.purpose, algorithm: key.algorithm })
+    yield* insertKey(transaction, key, actor)
     return { outcome: 'added' }
   },
   locks: (): readonly Lock[] => [{ table: 'leases', key: 'keys', mode: 'update' }],
 })
+
+/** Adds a key as part of a larger change. */
+export function* insertKey(transaction: Transaction, key: NewKey, actor: string): Verb<void> {
+  yield* run(
+    `INSERT INTO keys (${keyColumns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    key.id,
+    key.purpose,
+    key.algorithm,
+    key.publicJwk ?? null,
+    key.resourceKey ?? null,
+    key.sealed,
+    transaction.now,
+    transaction.now + key.activeInSeconds,
+    null,
+    key.expiresInSeconds === undefined ? null : transaction.now + key.expiresInSeconds,
+  )
+  yield* record(transaction, 'key.created', actor, { key: key.id, purpose: key.purpose, algorithm: key.algorithm })
+}
 
 export interface KeyRetirement {
   readonly id: string
@@ -133,8 +145,9 @@ export interface KeyRetirement {
 const retiredSeconds = 90 * 86_400
 
 /**
- * Retires a signing key: from now on it neither signs nor verifies, and tokens that it signed are dead. `last` when no other key
- * signs, or none has replaced it for long enough; `unknown` when there is no such signing key, or it is retired already.
+ * Retires a signing key, or a shared secret by the word of an operator: from now on it neither signs nor verifies, and tokens that
+ * it signed are dead. `last` when no other key signs (for the same resource), or none has replaced it for long enough; `unknown`
+ * when there is no such key, or it is retired already.
  */
 export const retireKey = defineVerb({
   kind: 'change',
@@ -142,15 +155,21 @@ export const retireKey = defineVerb({
     transaction,
     { id, actor, ifReplacedForSeconds }: KeyRetirement,
   ): Verb<{ readonly outcome: 'retired' | 'unknown' | 'last' }> {
-    const signing = `purpose = 'signing' AND retired_at IS NULL`
-    const key = yield* first(`SELECT algorithm, active_at FROM keys WHERE id = $1 AND ${signing}`, id)
+    const key = yield* first(
+      `SELECT purpose, resource_key, algorithm, active_at FROM keys
+       WHERE id = $1 AND purpose IN ('signing', 'shared_secret') AND retired_at IS NULL`,
+      id,
+    )
     if (key === undefined) return { outcome: 'unknown' }
+    const resource = optionalText(key, 'resource_key')
+    const signing = `purpose = '${resource === undefined ? 'signing' : 'shared_secret'}' AND retired_at IS NULL`
     const other =
       ifReplacedForSeconds === undefined
         ? yield* first(
-            `SELECT id FROM keys WHERE id <> $1 AND ${signing} AND active_at <= $2 LIMIT 1`,
+            `SELECT id FROM keys WHERE id <> $1 AND ${signing} AND active_at <= $2 AND COALESCE(resource_key, '') = $3 LIMIT 1`,
             id,
             transaction.now,
+            resource ?? '',
           )
         : yield* first(
             `SELECT id FROM keys WHERE algorithm = $1 AND ${signing} AND active_at > $2 AND active_at < $3 LIMIT 1`,

@@ -9,6 +9,7 @@ import {
   resourcesOf,
 } from '../registered-resource.ts'
 import { defineVerb, first, run, type Verb } from '../transaction.ts'
+import { insertKey, type NewKey } from './keys.ts'
 import { nameLock } from './names.ts'
 
 /** The registered resources among these keys; unknown ones are left out. */
@@ -32,13 +33,19 @@ export type CreateResourceOutcome =
   | { readonly outcome: 'created'; readonly key: string }
   | { readonly outcome: 'identifier_taken' }
 
+export interface ResourceRegistration {
+  readonly settings: ResourceSettings
+  /** Where its tokens are under HS256: the sealed secret, which is there from the resource's first moment. */
+  readonly sharedSecret?: NewKey | undefined
+  readonly actor: string
+}
+
 export const createResource = defineVerb({
   kind: 'change',
-  *run(
-    transaction,
-    { settings, actor }: { readonly settings: ResourceSettings; readonly actor: string },
-  ): Verb<CreateResourceOutcome> {
+  *run(transaction, { settings, sharedSecret, actor }: ResourceRegistration): Verb<CreateResourceOutcome> {
     const key = resourceKey(settings.identifier)
+    const [needed, given] = [settings.tokenAlgorithm === 'HS256', sharedSecret?.resourceKey]
+    if (given !== (needed ? key : undefined)) throw new RangeError('HS256 needs a secret for this very resource')
     // Both spellings of the resource: a client of its name could pass its tokens for the resource's (RFC 9700 §4.15).
     const taken = yield* first(
       'SELECT 1 AS taken FROM resources WHERE resource_key = $1 UNION SELECT 1 FROM clients WHERE id IN ($1, $2)',
@@ -53,6 +60,7 @@ export const createResource = defineVerb({
       JSON.stringify(resourceSettings.parse(settings)),
       transaction.nowMs,
     )
+    if (sharedSecret !== undefined) yield* insertKey(transaction, sharedSecret, actor)
     yield* record(transaction, 'resource.created', actor, { resource: settings.identifier })
     return { outcome: 'created', key }
   },
