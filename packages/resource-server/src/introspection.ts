@@ -31,9 +31,8 @@ export interface IntrospectionPorts extends IntrospectionEndpointPorts {
   readonly elapsed: () => number
 }
 
-/** So many questions are under way at a time, and so many more wait for their turn. */
-const seatCount = 100
-const waitingLimit = 900
+/** So many questions are under way at a time, and so many more wait for their turn, so long. */
+const crowd = { count: 100, waitingLimit: 900, patienceMs: 2_000 }
 
 /**
  * Requests for one token are one question, and answers are remembered for the configured times. While the issuer does not
@@ -44,7 +43,7 @@ export function createIntrospection(options: IntrospectionEndpointOptions, ports
   const { now, elapsed } = ports
   const memory = createIntrospectionMemory({ ...options, now, elapsed })
   const breaker = createCircuitBreaker(elapsed)
-  const seats = createSeats(seatCount, waitingLimit)
+  const seats = createSeats({ ...crowd, elapsed })
   const pending = new Map<string, Promise<Told>>()
 
   const unavailable = (received: string, pauseMs = 0): Refusal =>
