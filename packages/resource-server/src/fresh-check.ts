@@ -24,7 +24,7 @@ export function createFreshCheck(
     judge('issuer to ask', access.issuer === issuer, 'token.issuer', issuer, access.issuer.slice(0, 120))
     // A recording judge comes this far with the token of another issuer, which is none of this one's business.
     if (access.issuer !== issuer) return access
-    const answer = await introspection.ask(token, { fresh: true })
+    const answer = await introspection.ask(token, { fresh: true, judge })
     judge('active now', answer !== undefined, 'token.inactive', true, answer !== undefined)
     if (answer === undefined) return access
     for (const name of identity) {
