@@ -147,7 +147,9 @@ function matchTests(demands: readonly Demand[], tests: readonly TestFile[]) {
 /** Where the sources cite a demand. A citation without a letter stands for its whole section. */
 function matchSources(demands: readonly Demand[], root: string): Map<string, string[]> {
   const places = new Map<string, string[]>()
-  for (const file of workspaceFolders(root, 'src').flatMap((folder) => codeFiles(root, folder))) {
+  // What the kit for tests says about a clause is a test's word, not where it is decided.
+  const folders = workspaceFolders(root, 'src').filter((folder) => folder !== 'packages/testing/src')
+  for (const file of folders.flatMap((folder) => codeFiles(root, folder))) {
     for (const [, rfc, clause, letters = ''] of readFileSync(join(root, file), 'utf8').matchAll(citations)) {
       const section = `RFC ${rfc} §${clause}`
       const found =

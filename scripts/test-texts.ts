@@ -15,11 +15,13 @@ interface Range {
   readonly end: number
 }
 
+/** Tests that are data, and a product: their titles run in every test of an adapter. */
+const vectors = ['packages/testing/src/vectors']
 const codeFile = /\.[cm]?[jt]sx?$/
 
-/** Reads the tests of all packages and apps, and those of `conformance`, `interop` and `examples`. */
+/** Reads the tests of all packages and apps, the vectors, and those of `conformance`, `interop` and `examples`. */
 export function readTests(root: string): TestFile[] {
-  const folders = [...workspaceFolders(root, 'test'), 'conformance', 'interop', 'examples']
+  const folders = [...workspaceFolders(root, 'test'), ...vectors, 'conformance', 'interop', 'examples']
   return folders
     .flatMap((folder) => codeFiles(root, folder))
     .map((file) => ({ file, texts: runnableTexts(file, readFileSync(join(root, file), 'utf8')) }))

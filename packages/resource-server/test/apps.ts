@@ -19,7 +19,8 @@ export interface Sent {
   readonly path: string
   readonly authorization?: readonly string[]
   readonly method?: string
-  readonly body?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | undefined
 }
 
 export interface Received {
@@ -47,9 +48,10 @@ export const apps: Readonly<Record<string, (api: Api) => Promise<App>>> = {
 
 const guardedPaths = { '/read': 'read', '/write': 'write' } as const
 
-async function askPlainly(api: Api, { path, authorization, method = 'GET' }: Sent): Promise<Received> {
+async function askPlainly(api: Api, { path, authorization, method = 'GET', headers }: Sent): Promise<Received> {
   const scope = path.startsWith('/write') ? 'write' : 'read'
-  const decision = await api.authorize({ method, url: path, headers: { Authorization: authorization } }, { scope })
+  const request = { method, url: path, headers: { ...headers, Authorization: authorization } }
+  const decision = await api.authorize(request, { scope })
   if (!decision.ok) return decision.response
   return { status: 200, headers: {}, body: JSON.stringify({ subject: decision.access.subject }) }
 }
@@ -151,15 +153,15 @@ async function serve(listener: RequestListener): Promise<App> {
   return { ask: (sent) => askOverHttp(origin, sent), close }
 }
 
-/** Sends header lines as they are given: `fetch` would join two of one name. */
+/** Sends header lines and path as they are given: `fetch` would join two of one name, and tidy the path. */
 export function askOverHttp(
   origin: string,
-  { path, authorization = [], method = 'GET', body }: Sent,
+  { path, authorization = [], method = 'GET', headers: given, body }: Sent,
 ): Promise<Received> {
   return new Promise((resolve, reject) => {
-    const headers: OutgoingHttpHeaders = {}
+    const headers: OutgoingHttpHeaders = { ...given }
     if (body !== undefined) headers['content-type'] = 'application/x-www-form-urlencoded'
-    const request = httpRequest(`${origin}${path}`, { method, headers }, (response) => {
+    const request = httpRequest(origin, { path, method, headers }, (response) => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => {

@@ -59,15 +59,22 @@ export const createUser = defineVerb({
   *run(
     transaction,
     {
+      id: wantedId,
       username,
       passwordHash,
       actor,
-    }: { readonly username: string; readonly passwordHash: string; readonly actor: string },
+    }: {
+      /** The `sub` of the user's tokens, where another system has given it already; by default a new one. */
+      readonly id?: string
+      readonly username: string
+      readonly passwordHash: string
+      readonly actor: string
+    },
   ): Verb<CreateUserOutcome> {
     const name = canonicalUsername(username)
     const taken = yield* first('SELECT 1 AS taken FROM users WHERE username = $1', name)
     if (taken !== undefined) return { outcome: 'name_taken' }
-    const id = `user_${newId(transaction)}`
+    const id = wantedId ?? `user_${newId(transaction)}`
     yield* run(
       'INSERT INTO users (id, username, password_hash, not_before, created_at) VALUES ($1, $2, $3, 0, $4)',
       id,

@@ -1,0 +1,59 @@
+import {
+  type Conformance,
+  conformance,
+  guardVectors,
+  type TestAuthorizationServer,
+  testAuthorizationServer,
+} from '@arctos/testing'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { resourceServer } from '../src/index.ts'
+import { type App, apps, type Received, type Sent } from './apps.ts'
+import { resource } from './issuer.ts'
+
+/** Every vector, at every adapter. */
+describe.each(Object.entries(apps))('%s', (_name, start) => {
+  let as: TestAuthorizationServer
+  let outcome: Conformance
+  const guards: ReturnType<typeof makeGuard>[] = []
+
+  function makeGuard() {
+    const scopes = { read: 'Read notes', write: 'Change notes' }
+    const { issuer, fetch, clock } = as
+    const options = { resource, scopes, authorizationServers: [issuer], fetch, now: clock.now, journal: () => {} }
+    return resourceServer(options)
+  }
+  async function startApp(): Promise<App> {
+    const guard = makeGuard()
+    guards.push(guard)
+    return await start(guard)
+  }
+  /** What the receipt of an answer stands for. */
+  const reasonOf = (headers: Received['headers']) =>
+    guards.map((guard) => guard.findRefusal(headers['arctos-receipt'] ?? '')?.reason).find(Boolean)
+  const targetOf = ({ ask }: App) => ({ ask: (sent: Sent) => ask(sent) })
+
+  beforeAll(async () => {
+    as = await testAuthorizationServer({ resources: [{ identifier: resource, scopes: ['read', 'write'] }] })
+    const app = await startApp()
+    // All at once: each waits for the others only where the guard makes it.
+    outcome = await conformance(targetOf(app), {
+      as,
+      resource,
+      routes: { read: 'GET /read', write: 'GET /write', form: 'POST /read' },
+      async cold() {
+        const fresh = await startApp()
+        return { target: targetOf(fresh), close: fresh.close }
+      },
+      reasonOf,
+    })
+    await app.close()
+    await as.close()
+  })
+
+  for (const vector of guardVectors) {
+    it(vector.title, () => {
+      const result = outcome.results.find((each) => each.vector === vector)
+      expect(result?.passed === true ? result.expected : result?.received).toBe(result?.expected ?? 'an answer')
+    })
+  }
+})
