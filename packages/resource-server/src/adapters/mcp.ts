@@ -1,15 +1,14 @@
-import type { GuardRequest } from '../guard-request.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { ResourceServer } from '../resource-server.ts'
-import type { Access } from '../token-check.ts'
 import { toResponse } from './fetch.ts'
 import { createAdmission } from './mcp/admission.ts'
 import { authInfoOf, type McpAuthInfo } from './mcp/auth-info.ts'
 import { remember } from './mcp/call-check.ts'
-import { bodyLimitBytes, type NodeBodyRequest, readFetchBody, readNodeBody } from './mcp/json-body.ts'
+import { bodyLimitBytes, readFetchBody } from './mcp/json-body.ts'
+import { type McpNodeRequest, nodeBody, nodeRequest } from './mcp/node-request.ts'
 import { createPolicies, type McpPolicyEntry } from './mcp/policies.ts'
 import { type McpServerLike, type Needs, registrarOf } from './mcp/registration.ts'
-import { type NodeRequest, type NodeResponse, send } from './node-message.ts'
+import { type NodeResponse, send } from './node-message.ts'
 
 export { type Argument, argument, type McpDetailsPolicy, type McpPolicy } from './mcp/argument.ts'
 export { accessOf, type McpAuthInfo, type McpContext } from './mcp/auth-info.ts'
@@ -30,13 +29,6 @@ export interface McpGuardOptions<Scope extends string> {
 export interface McpCallOptions {
   readonly authInfo: McpAuthInfo
   readonly parsedBody?: unknown
-}
-
-interface McpNodeRequest extends NodeRequest, NodeBodyRequest {
-  readonly originalUrl?: string | undefined
-  body?: unknown
-  auth?: unknown
-  access?: Access
 }
 
 /** The guard of one MCP endpoint, and the maker of the servers behind it. */
@@ -70,6 +62,7 @@ export function mcpGuard<Scope extends string, Server extends McpServerLike>(
   register: (needs: Needs<Scope, Server>) => void,
   { policy = {}, maxBodyBytes = bodyLimitBytes }: McpGuardOptions<Scope> = {},
 ): McpGuard<Server> {
+  checkTransports(api)
   const policies = createPolicies(api, policy)
   const admit = createAdmission(api, policy, policies)
 
@@ -90,11 +83,8 @@ export function mcpGuard<Scope extends string, Server extends McpServerLike>(
       return handler(request, admission.body === undefined ? { authInfo } : { authInfo, parsedBody: admission.body })
     },
     middleware(request, response, next) {
-      const { body: parsed } = request
-      const readBody = async () =>
-        parsed === undefined ? readNodeBody(request, maxBodyBytes) : ({ outcome: 'parsed', value: parsed } as const)
       const asked = nodeRequest(request)
-      admit(asked, readBody)
+      admit(asked, () => nodeBody(request, maxBodyBytes))
         .then((admission) => {
           if (!admission.ok) return send(response, admission.response)
           const authInfo = authInfoOf(api, admission.access)
@@ -110,15 +100,9 @@ export function mcpGuard<Scope extends string, Server extends McpServerLike>(
   }
 }
 
-const headersUsed = new Set(['authorization', 'mcp-method', 'mcp-name'])
-
-/** Each header with every value it came with: Node's `headers` drops the second of two Authorization headers (RFC 6750 §2). */
-function nodeRequest({ method = '', url = '', originalUrl = url, rawHeaders }: McpNodeRequest): GuardRequest {
-  const headers: Record<string, string[]> = {}
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]?.toLowerCase() ?? ''
-    const value = rawHeaders[at + 1]
-    if (value !== undefined && headersUsed.has(name)) headers[name] = [...(headers[name] ?? []), value]
-  }
-  return { method, url: originalUrl, headers }
+/** MCP takes tokens from the header and from nowhere else. MCP 2026-07-28, Authorization, Token Requirements */
+function checkTransports({ metadata }: Pick<ResourceServer, 'metadata'>): void {
+  const others = metadata.bearer_methods_supported.filter((method) => method !== 'header')
+  if (others.length > 0)
+    throw new TypeError(`mcpGuard: the resource takes tokens by ${others.join(', ')}; MCP by header only`)
 }

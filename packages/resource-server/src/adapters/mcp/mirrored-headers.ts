@@ -10,7 +10,6 @@ export interface MirroredHeaders {
 /** Visible ASCII, space and tab: what a header may hold. RFC 9110 §5.5 */
 const fieldValue = /^[\t\x20-\x7e]*$/
 const sentinel = /^=\?base64\?(.*)\?=$/s
-const canonicalBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
 /** Reads both headers. `undefined` where one is malformed or came twice: nobody knows which of the two a proxy looked at. */
 export function readMirroredHeaders({ headers }: GuardRequest): MirroredHeaders | undefined {
@@ -30,9 +29,11 @@ function decodeName(value: string): string | undefined {
   if (!fieldValue.test(value)) return undefined
   const base64 = sentinel.exec(value)?.[1]
   if (base64 === undefined) return value
-  if (!canonicalBase64.test(base64)) return undefined
   try {
-    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
+    const text = atob(base64)
+    // Two spellings of one name could be told apart by a proxy.
+    if (btoa(text) !== base64) return undefined
+    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0))
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
     return undefined

@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { accessOf, McpCallRefused, mcpGuard, tokenVerifier } from '../src/adapters/mcp.ts'
+import { type Guard, guardOf } from './guard.ts'
+import { type Issuer, sendStatus, startIssuer } from './issuer.ts'
+import { call, guardSmallServer, noteTemplate, SmallServer } from './mcp-app.ts'
+
+class InvalidToken extends Error {}
+const invalidToken = (sentence: string): Error => new InvalidToken(sentence)
+
+let issuer: Issuer
+let api: Guard
+
+beforeAll(async () => {
+  issuer = await startIssuer()
+  api = guardOf(issuer)
+})
+afterAll(() => issuer.close())
+
+describe('a guarded MCP server', () => {
+  it('lists everything with its policy', () => {
+    const { policies } = guardSmallServer(api)
+    expect(policies()).toEqual([
+      { kind: 'tool', name: 'whoami', policy: { scope: 'read' } },
+      { kind: 'tool', name: 'write', policy: { scope: 'write' } },
+      { kind: 'tool', name: 'größe', policy: {} },
+      { kind: 'prompt', name: 'review', policy: { scope: 'write' } },
+      { kind: 'resource', name: 'settings://app', policy: { scope: 'write' } },
+      { kind: 'resource', name: 'note://{id}', policy: { scope: 'write' } },
+    ])
+  })
+
+  it.each<[string, (server: SmallServer) => void]>([
+    ['a tool', (server) => server.registerTool('open', {}, () => '')],
+    ['a prompt', (server) => server.registerPrompt('open', {}, () => '')],
+    ['a resource', (server) => server.registerResource('open', noteTemplate, {}, () => '')],
+    ['a tool in the older way', (server) => server.tool('open', () => '')],
+  ])('does not start with %s that has no policy', (_what, register) => {
+    const server = new SmallServer()
+    const start = () =>
+      mcpGuard(
+        api,
+        () => server,
+        () => register(server),
+      )
+    expect(start).toThrow('has no policy')
+  })
+
+  it('does not start with a policy that is none', () => {
+    const start = () =>
+      guardSmallServer(api, {}, (needs) => needs({ scope: 'other' as 'read' }).registerTool('x', {}, () => ''))
+    expect(start).toThrow('policy: scope is "other"')
+  })
+
+  it('does not start with two policies for one tool', () => {
+    const start = () =>
+      guardSmallServer(api, {}, (needs) => needs({ scope: 'read' }).registerTool('write', {}, () => ''))
+    expect(start).toThrow('the tool "write" has two policies')
+  })
+
+  it('does not start for a resource that takes tokens from elsewhere than the header', () => {
+    expect(() => guardSmallServer(guardOf(issuer, { transports: { query: true } }))).toThrow('MCP by header only')
+  })
+
+  it('makes one server after the other', () => {
+    const { createServer } = guardSmallServer(api)
+    expect(createServer()).not.toBe(createServer())
+  })
+})
+
+describe('the second look', () => {
+  it('runs nothing for a call that passed no guard', async () => {
+    const server = guardSmallServer(api).createServer()
+    await expect(server.answer(call('whoami'), {})).rejects.toThrow(McpCallRefused)
+  })
+
+  it('does not believe an access that somebody else put there', async () => {
+    const server = guardSmallServer(api).createServer()
+    const authInfo = { extra: { access: { subject: 'admin', scopes: ['read', 'write'] } } }
+    await expect(server.answer(call('whoami'), { authInfo })).rejects.toThrow(McpCallRefused)
+  })
+
+  it('holds a tool to its policy where the SDK checked the token', async () => {
+    const server = guardSmallServer(api).createServer()
+    const authInfo = await tokenVerifier(api, invalidToken).verifyAccessToken(issuer.token())
+    expect(await server.answer(call('whoami'), { authInfo })).toBe('user-1')
+    await expect(server.answer(call('write'), { authInfo })).rejects.toThrow('lacks a scope')
+  })
+
+  it('tells the hook of the SDK which scopes to ask for', async () => {
+    class HookedServer extends SmallServer {
+      readonly hooks = new Map<string, (question: object) => unknown>()
+      resolveScopeChallenge(): void {}
+      override registerTool(name: string, config: object, _handler: unknown) {
+        const { scopeChallenge } = config as { scopeChallenge: (question: object) => unknown }
+        this.hooks.set(name, scopeChallenge)
+      }
+    }
+    const guard = mcpGuard(
+      api,
+      () => new HookedServer(),
+      (needs) => {
+        needs({ scope: ['read', 'write'] }).registerTool('both', {}, () => '')
+        needs({ scope: 'read' }).registerTool('one', {}, () => '')
+        needs({ acr: 'mfa' }).registerTool('acr', {}, () => '')
+      },
+    )
+    const authInfo = await tokenVerifier(api, invalidToken).verifyAccessToken(issuer.token())
+    const { hooks } = guard.createServer()
+    const ask = (name: string) => hooks.get(name)?.({ authInfo, request: {} })
+    expect([await ask('both'), await ask('one'), await ask('acr')]).toEqual([
+      { scopes: ['read', 'write'] },
+      undefined,
+      undefined,
+    ])
+  })
+})
+
+describe('the token verifier', () => {
+  it('gives the SDK what it wants to know, but no token', async () => {
+    const authInfo = await tokenVerifier(api, invalidToken).verifyAccessToken(issuer.token())
+    expect(authInfo).toMatchObject({
+      token: '(withheld)',
+      clientId: 'client-1',
+      scopes: ['read'],
+      expiresAt: expect.any(Number),
+      resource: new URL('https://api.example.com'),
+      resourceMetadataUrl: api.metadataUrl,
+    })
+    expect(accessOf({ authInfo }).subject).toBe('user-1')
+  })
+
+  it.each(['garbage', '', 'a b'])('refuses %j with the error of the SDK', async (token) => {
+    await expect(tokenVerifier(api, invalidToken).verifyAccessToken(token)).rejects.toThrow(InvalidToken)
+  })
+
+  it('refuses in an outage with another error, for which nobody is logged out', async () => {
+    const broken = await startIssuer()
+    broken.answers.set('/jwks', sendStatus(500))
+    const error = await tokenVerifier(guardOf(broken), invalidToken)
+      .verifyAccessToken(broken.token())
+      .catch((thrown: unknown) => thrown)
+    await broken.close()
+    expect(error).toBeInstanceOf(Error)
+    expect(error).not.toBeInstanceOf(InvalidToken)
+  })
+
+  it('says aloud where no guard was', () => {
+    expect(() => accessOf({})).toThrow('passed no guard')
+  })
+})
