@@ -1,5 +1,15 @@
-import { createPrivateKey, randomBytes, type webcrypto } from 'node:crypto'
-import { encodeBase64url, encodeHeader, isAlgorithm, type Secret, signCompactJws } from '@arctos/core'
+import { createPrivateKey, createPublicKey, randomBytes, type webcrypto } from 'node:crypto'
+import {
+  encodeBase64url,
+  encodeHeader,
+  importVerificationKey,
+  isAlgorithm,
+  isVerificationKey,
+  type JsonObject,
+  type Secret,
+  type SigningKey,
+  signCompactJws,
+} from '@arctos/core'
 
 /** What one question carries to prove who asks. */
 export interface ShownCredential {
@@ -28,25 +38,32 @@ const lifeSeconds = 60
  * machine. Returns `undefined` for a key that cannot sign. RFC 7523 §2.2, RFC 10070
  */
 export function keyCredential(clientId: string, jwk: PrivateJwk): IntrospectionCredential | undefined {
-  const { kid, alg } = jwk
+  const key = importSigningKey(clientId, jwk)
+  if (key === undefined) return undefined
+  const header = encodeHeader(key, 'client-authentication+jwt')
+  return (issuer, now) => {
+    const jti = encodeBase64url(randomBytes(16))
+    const claims = { iss: clientId, sub: clientId, aud: issuer, jti, iat: now, exp: now + lifeSeconds }
+    return {
+      headers: {},
+      parameters: {
+        client_id: clientId,
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        client_assertion: signCompactJws(header, JSON.stringify(claims), key),
+      },
+    }
+  }
+}
+
+/** A key whose public half the issuer would take, too: kind, size and `alg` are checked there and fail here, at start. */
+function importSigningKey(owner: string, { kid, alg, ...jwk }: PrivateJwk): SigningKey | undefined {
   if (typeof kid !== 'string' || kid === '' || typeof alg !== 'string' || !isAlgorithm(alg)) return undefined
   try {
-    const key = { kid, algorithm: alg, key: createPrivateKey({ key: jwk, format: 'jwk' }) }
-    const header = encodeHeader(key, 'client-authentication+jwt')
-    // A key of another kind than its `alg` fails here rather than at the first token.
-    signCompactJws(header, '{}', key)
-    return (issuer, now) => {
-      const jti = encodeBase64url(randomBytes(16))
-      const claims = { iss: clientId, sub: clientId, aud: issuer, jti, iat: now, exp: now + lifeSeconds }
-      return {
-        headers: {},
-        parameters: {
-          client_id: clientId,
-          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-          client_assertion: signCompactJws(header, JSON.stringify(claims), key),
-        },
-      }
-    }
+    const key = createPrivateKey({ key: jwk, format: 'jwk' })
+    const publicJwk = createPublicKey(key).export({ format: 'jwk' }) as JsonObject
+    return isVerificationKey(importVerificationKey({ ...publicJwk, kid, alg }, owner))
+      ? { kid, algorithm: alg, key }
+      : undefined
   } catch {
     // Without the cause: it could quote the key.
     return undefined
