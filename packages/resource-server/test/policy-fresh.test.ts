@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Guard, guardOf } from './guard.ts'
 import { type Issuer, makeKey, type Overrides, sendJson, sendStatus, startIssuer } from './issuer.ts'
-import { decide, reasonOf } from './policy-demands.ts'
+import { decide, reasonOf, type TestPolicy } from './policy-demands.ts'
 
 let issuer: Issuer
 let guard: Guard
@@ -109,10 +109,15 @@ describe('the answer', () => {
     expect(decision).toMatchObject({ ok: true, access: { scopes: ['read'], expiresAt: end } })
   })
 
-  it('is what the rest of the policy is judged by', async () => {
-    answer = { active: true, authorization_details: [{ type: 'payment', actions: ['initiate'] }] }
-    const policy = { fresh: true, authorizationDetails: { type: 'payment', actions: 'initiate' } }
-    expect(reasonOf(await decide(guard, issuer, policy, { authorization_details: [] }))).toBe('good')
+  it.each<readonly [TestPolicy, object]>([
+    [{ authorizationDetails: { type: 'payment' } }, { authorization_details: [{ type: 'payment' }] }],
+    [{ acr: 'mfa' }, { acr: 'mfa' }],
+    [{ maxAgeSeconds: 60 }, { auth_time: Math.floor(Date.now() / 1_000) }],
+    [{ actor: { required: true } }, { act: { sub: 'agent-1' } }],
+  ])('is what %j is judged by: %j [RFC 9470 §6.2, RFC 9396 §9.2(a), RFC 8693 §4.1(g)]', async (policy, said) => {
+    expect(reasonOf(await decide(guard, issuer, { ...policy, fresh: true }, {}))).not.toBe('good')
+    answer = { active: true, ...said }
+    expect(reasonOf(await decide(guard, issuer, { ...policy, fresh: true }, {}))).toBe('good')
   })
 
   it('cannot be had in an outage: 503, for nobody knows [RFC 9110 §15.6.4]', async () => {
