@@ -480,6 +480,17 @@ export const refusals = {
     spec: 'RFC 9449 §7.1',
     fix: 'The token is bound to a key; it cannot be used as a plain Bearer token.',
   },
+  'token.revoked': {
+    ...badToken,
+    spec: 'RFC 6750 §3.1',
+    fix: 'The token, or the grant that it came from, was ended. Start a new authorization.',
+  },
+  'token.cut_off': {
+    ...badToken,
+    readers: 'nobody',
+    spec: 'RFC 6750 §3.1',
+    fix: 'Tokens issued before a certain time were ended: of the user, the client, an actor, or all. Sign in again.',
+  },
   'token.inactive': {
     ...badToken,
     spec: 'RFC 7662 §2.2',

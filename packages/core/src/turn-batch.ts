@@ -9,7 +9,7 @@ export interface TurnBatch<Job, Result> {
 
 /** How one job of a batch ended. */
 export type Settled<Result> =
-  | { readonly ok: true; readonly value: Result }
+  | { readonly ok: true; readonly value: Result | PromiseLike<Result> }
   | { readonly ok: false; readonly error: unknown }
 
 export interface TurnBatchOptions<Job, Result> {
@@ -19,11 +19,16 @@ export interface TurnBatchOptions<Job, Result> {
   readonly schedule: (flush: () => void) => void
   /** Jobs in one batch at the most; the rest goes into the next. */
   readonly limit: number
+  /**
+   * Whether a run that answers at once may settle only the first of its jobs, one at least, so that it does not hold the event loop:
+   * the others begin the next batch.
+   */
+  readonly mayStopEarly?: boolean
 }
 
 interface Waiting<Job, Result> {
   readonly job: Job
-  readonly resolve: (value: Result) => void
+  readonly resolve: (value: Result | PromiseLike<Result>) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -37,7 +42,12 @@ export function createTurnBatch<Job, Result>(options: TurnBatchOptions<Job, Resu
     const batch = waiting.length <= limit ? waiting : waiting.slice(0, limit)
     waiting = waiting.length <= limit ? [] : waiting.slice(limit)
     if (waiting.length > 0) scheduleFlush()
-    settle(batch, () => run(batch.map((entry) => entry.job)))
+    settle(batch, () => run(batch.map((entry) => entry.job)), options.mayStopEarly === true ? putBack : undefined)
+  }
+
+  const putBack = (rest: readonly Waiting<Job, Result>[]): void => {
+    waiting = [...rest, ...waiting]
+    scheduleFlush()
   }
 
   const scheduleFlush = (): void => {
@@ -59,6 +69,7 @@ export function createTurnBatch<Job, Result>(options: TurnBatchOptions<Job, Resu
 function settle<Job, Result>(
   batch: readonly Waiting<Job, Result>[],
   run: () => readonly Settled<Result>[] | Promise<readonly Settled<Result>[]>,
+  putBack: ((rest: readonly Waiting<Job, Result>[]) => void) | undefined,
 ): void {
   let results: readonly Settled<Result>[] | Promise<readonly Settled<Result>[]>
   try {
@@ -72,6 +83,9 @@ function settle<Job, Result>(
       (settled) => deliver(batch, settled),
       (error: unknown) => rejectAll(batch, error),
     )
+  } else if (putBack !== undefined && results.length > 0 && results.length < batch.length) {
+    putBack(batch.slice(results.length))
+    deliver(batch.slice(0, results.length), results)
   } else {
     deliver(batch, results)
   }

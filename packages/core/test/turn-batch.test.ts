@@ -147,6 +147,30 @@ describe('turn batch', () => {
     expect((await results).map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
   })
 
+  it('begins the next batch with what a run left undone, where that is allowed', async () => {
+    const turns: (() => void)[] = []
+    const batches: (readonly number[])[] = []
+    const batch = createTurnBatch<number, number>({
+      run: (jobs) => {
+        batches.push(jobs)
+        return double(jobs.slice(0, 2))
+      },
+      schedule: (flush) => turns.push(flush),
+      limit: 3,
+      mayStopEarly: true,
+    })
+    const results = [1, 2, 3, 4].map((job) => batch.add(job))
+    turns.shift()?.()
+    expect(turns).toHaveLength(1)
+    turns.shift()?.()
+    expect(await Promise.all(results)).toEqual([2, 4, 6, 8])
+    expect(batches).toEqual([
+      [1, 2, 3],
+      [3, 4],
+    ])
+    expect(turns).toHaveLength(0)
+  })
+
   it('takes a job that a run adds into the next batch', async () => {
     const added: Promise<number>[] = []
     const { batch, batches, endTurn } = makeBatch((jobs) => {

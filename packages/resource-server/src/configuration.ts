@@ -6,12 +6,12 @@ import {
   readSharedSecrets,
   type SharedSecretOption,
 } from './authorization-servers.ts'
+import type { Transports } from './credentials.ts'
 import {
   type IntrospectionConfiguration,
   type IntrospectionOptions,
   readIntrospection,
 } from './introspection-options.ts'
-import type { Transports } from './credentials.ts'
 import { createGuardMetrics, type GuardMetrics } from './metrics.ts'
 import type { Meter } from './opentelemetry.ts'
 import { check, isTrustworthyUrl, mistake, urlRule } from './option-check.ts'
@@ -46,6 +46,13 @@ export interface ResourceServerOptions<Scopes extends ScopeTexts> {
    * written down where headers are not; they are for clients that cannot set a header. RFC 6750 §2.2, §2.3
    */
   readonly transports?: { readonly form?: boolean | undefined; readonly query?: boolean | undefined } | undefined
+  /**
+   * How many verified JWTs are remembered, by their hash, so that one that comes again needs no signature check: at least `size`,
+   * at most twice as many. By default 10,000; 0 remembers none. Expiry, key and revocation are looked at every time.
+   */
+  readonly verifiedTokens?: { readonly size: number } | undefined
+  /** Longer lives no token of these issuers: what was revoked is forgotten after it. By default 86,400, at most a year. */
+  readonly longestTokenLifeSeconds?: number | undefined
   /** Asks the issuer about tokens that are not JWTs (RFC 7662). Without it they are refused. */
   readonly introspection?: IntrospectionOptions | undefined
   /** How requests to the authorization server are made; by default the `fetch` of the platform. */
@@ -75,6 +82,8 @@ export interface Configuration {
   readonly allowUntyped: boolean
   readonly transports: Transports
   readonly clockToleranceSeconds: number
+  readonly verifiedTokens: number
+  readonly longestTokenLifeSeconds: number
   readonly introspection: IntrospectionConfiguration | undefined
   readonly fetch: Fetch
   /** Epoch milliseconds. */
@@ -102,6 +111,11 @@ export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceSe
     check(isScopeWord(word), 'scopes', word, 'words of printable ASCII without space, " and \\')
   check(typ === 'at+jwt' || typ === 'JWT', 'typ', typ, 'at+jwt or JWT')
   checkSeconds('clockToleranceSeconds', clockToleranceSeconds)
+  const { verifiedTokens: { size } = { size: 10_000 }, longestTokenLifeSeconds = 86_400 } = options
+  const isSize = Number.isInteger(size) && size >= 0 && size <= 1_000_000
+  check(isSize, 'verifiedTokens.size', size, 'a whole number from 0 to 1000000')
+  const isLife = longestTokenLifeSeconds >= 60 && longestTokenLifeSeconds <= 31_536_000
+  check(isLife, 'longestTokenLifeSeconds', longestTokenLifeSeconds, 'a number of seconds from 60 to 31536000')
   const isAge = Number.isFinite(staleIfErrorSeconds) && staleIfErrorSeconds >= 60 && staleIfErrorSeconds <= 86_400
   check(isAge, 'staleIfErrorSeconds', staleIfErrorSeconds, 'a number of seconds from 60 to 86400')
   const { meter, now = Date.now, now: elapsed = () => performance.now() } = options
@@ -117,6 +131,8 @@ export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceSe
     allowUntyped: typ === 'JWT',
     transports: readTransports(options.transports),
     clockToleranceSeconds,
+    verifiedTokens: size,
+    longestTokenLifeSeconds,
     introspection: options.introspection && readIntrospection(options.introspection, issuers),
     fetch: options.fetch ?? ((url, init) => fetch(url, init)),
     now,

@@ -14,9 +14,12 @@ import { type Policy, readPolicy } from './policy/policy.ts'
 import { formatPrometheus } from './prometheus.ts'
 import { createRefusalReporter, type RefusalReport } from './refusal-report.ts'
 import { describeResource, metadataUrlOf, type ResourceMetadata } from './resource-metadata.ts'
+import { createRevocationState, type Revocation, type RevocationState } from './revocation-state.ts'
 import { createSignedTokenChecker } from './signed-token.ts'
 import type { Access, TokenCheck, TokenChecker } from './token-check.ts'
 import { createIssuerRegistry, type IssuerRegistry, type TrustedIssuers } from './trusted-issuers.ts'
+import { createVerificationTurn } from './verification-turn.ts'
+import { createVerifiedTokens } from './verified-tokens.ts'
 
 /** What a guard says about one request: allow, deny, or (503) cannot decide. */
 export type Decision =
@@ -67,6 +70,11 @@ export interface ResourceServer<Scope extends string = string> {
   metrics(): string
   /** Fires when the access ends: a stream that outlives its token is closed with it. Today that is the expiry of the token. */
   endOf(access: Access): AbortSignal
+  /**
+   * Takes back a token, a grant, or everything of somebody issued so far, at once and in this process alone. Throws a TypeError for
+   * an entry that could not be meant.
+   */
+  revoke(entry: Revocation): void
   /** Loads the keys of every authorization server now. Rejects with a refusal where one does not answer. */
   reload(): Promise<void>
 }
@@ -79,7 +87,8 @@ export function resourceServer<const Scopes extends ScopeTexts>(
   const { resource, authorizationServers, scopes, transports, clockToleranceSeconds, now, metrics } = configuration
   const policyContext = { ...configuration, canAsk: configuration.introspection !== undefined }
   const registry = createIssuerRegistry(configuration)
-  const checkToken = createTokenChecker(configuration, registry)
+  const revocations = createRevocationState({ ...configuration, onlyIssuer: onlyIssuerOf(configuration) })
+  const checkToken = createTokenChecker(configuration, registry, revocations)
   const metadataUrl = metadataUrlOf(resource)
   const { receipts, onRefusal, journal, meter } = options
   if (meter !== undefined) showToMeter(meter, metrics, { resource })
@@ -91,6 +100,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     demand: Demand,
     judge: Judge,
     proven: TokenCheck['proven'],
+    mayWait = false,
   ): Access | Promise<Access> => {
     const at = Math.floor(now() / 1_000)
     const judged = (access: Access): Access => {
@@ -98,7 +108,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
       return access
     }
     const look = (issuers: TrustedIssuers): Access | Promise<Access> =>
-      checkToken({ token, issuers, now: at, judge, proven, fresh: demand.fresh })
+      checkToken({ token, issuers, now: at, judge, proven, fresh: demand.fresh, mayWait })
     const issuers = registry.issuersOf(request)
     const access = issuers instanceof Promise ? issuers.then(look) : look(issuers)
     return access instanceof Promise ? access.then(judged) : judged(access)
@@ -122,9 +132,10 @@ export function resourceServer<const Scopes extends ScopeTexts>(
       try {
         const found = readCredential(request, transports)
         const { token, transport } = found instanceof Promise ? await found : found
-        const access = await check(token, request, demand, strictJudge, (clientId) => {
+        const proven = (clientId: string | undefined): void => {
           owner = clientId
-        })
+        }
+        const access = await check(token, request, demand, strictJudge, proven, true)
         metrics.decided()
         return { ok: true, access, cacheControl: transport === 'query' ? 'private' : undefined }
       } catch (error) {
@@ -177,8 +188,13 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     findRefusal: (receipt) => reporter.find(receipt),
     metrics: () => formatPrometheus(metrics, { resource }),
     endOf: (access) => endSignal(access, now(), clockToleranceSeconds),
+    revoke: (entry) => revocations.add(entry, now() / 1_000),
     reload: registry.reload,
   }
+}
+
+function onlyIssuerOf({ authorizationServers: servers }: Configuration): string | undefined {
+  return typeof servers !== 'function' && servers.length === 1 ? servers[0]?.issuer : undefined
 }
 
 function ignore(): void {}
@@ -188,10 +204,24 @@ function isJwt(token: string): boolean {
   return token.split('.', 4).length === 3
 }
 
-function createTokenChecker(configuration: Configuration, registry: IssuerRegistry): TokenChecker {
+function createTokenChecker(
+  configuration: Configuration,
+  registry: IssuerRegistry,
+  revocations: RevocationState,
+): TokenChecker {
   const { resource, introspection, clockToleranceSeconds, allowUntyped, now, elapsed, metrics } = configuration
   const allowSharedSecret = configuration.sharedSecrets.length > 0
-  const checkSigned = createSignedTokenChecker({ resource, allowSharedSecret, allowUntyped, clockToleranceSeconds })
+  const size = configuration.verifiedTokens
+  const counts = metrics.verifiedTokens
+  const checkSigned = createSignedTokenChecker({
+    resource,
+    allowSharedSecret,
+    allowUntyped,
+    clockToleranceSeconds,
+    revocations,
+    verified: size === 0 ? undefined : createVerifiedTokens({ size, clockToleranceSeconds, revocations, counts }),
+    turn: createVerificationTurn(elapsed),
+  })
   if (introspection === undefined) return checkSigned
   const { issuer } = introspection
   const fetch = metrics.ofIssuer(issuer).watch(configuration.fetch)
@@ -213,6 +243,9 @@ function createTokenChecker(configuration: Configuration, registry: IssuerRegist
     // Where the issuer of opaque tokens is not trusted for this request, it is not asked either.
     const trusted = [...check.issuers.keys()].join(' ')
     check.judge('trusted issuer', check.issuers.has(issuer), 'token.issuer', trusted, issuer)
-    return checkOpaque(check)
+    return Promise.resolve(checkOpaque(check)).then((access) => {
+      revocations.judge(access, check.judge)
+      return access
+    })
   }
 }

@@ -16,6 +16,8 @@ export interface TokenCheck {
   readonly proven: (clientId: string | undefined) => void
   /** Whether the issuer has to be asked now, whatever it said before. */
   readonly fresh?: boolean | undefined
+  /** Whether the answer may wait for the end of the event loop's turn, where tokens are verified together. */
+  readonly mayWait?: boolean | undefined
 }
 
 /**

@@ -36,6 +36,7 @@ describe('explain', () => {
       'token id',
       'sender constraint',
       'scope claim',
+      'revocation',
       'scope',
     ])
   })

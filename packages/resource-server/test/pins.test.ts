@@ -40,6 +40,7 @@ it('describes a resource by exactly this', () => {
     'permit',
     'reload',
     'resource',
+    'revoke',
     'verifier',
   ])
 })
