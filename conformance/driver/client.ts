@@ -82,11 +82,16 @@ export function resourceServer2(env: Environment<'RS2_ID' | 'RS2_SECRET'>): Clie
 }
 
 /** Posts a form with the client's credentials. What the form names itself goes before them. */
-export async function postAs(client: Client, url: string, form: Form): Promise<Answer> {
+export async function postAs(
+  client: Client,
+  url: string,
+  form: Form,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
   const { headers = {}, form: credentials = {} } = await client.credentials()
   const pairs = pairsOf(form)
   const added = Object.entries(credentials).filter(([name]) => !pairs.some(([known]) => known === name))
-  return await postForm(url, [...pairs, ...added], headers)
+  return await postForm(url, [...pairs, ...added], { ...more, ...headers })
 }
 
 export async function requestToken(issuer: string, client: Client, form: Form): Promise<Answer> {

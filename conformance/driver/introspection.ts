@@ -19,8 +19,14 @@ export async function introspectionEndpoint(issuer: string, context: TestContext
   return url ?? context.skip('the issuer has no introspection_endpoint')
 }
 
-export async function introspect(issuer: string, context: TestContext, caller: Client, form: Form): Promise<Answer> {
-  return await postAs(caller, await introspectionEndpoint(issuer, context), form)
+export async function introspect(
+  issuer: string,
+  context: TestContext,
+  caller: Client,
+  form: Form,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  return await postAs(caller, await introspectionEndpoint(issuer, context), form, headers)
 }
 
 /** What the issuer tells a caller about a token. */
