@@ -39,6 +39,12 @@ export type Decision =
       readonly response: Answer
     }
 
+/** The part of a request that a report names. The requests of every framework fit it. */
+export interface NamedRequest {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+}
+
 /** A protected resource: one description, from which checks, challenges and metadata follow. */
 export interface ResourceServer<Scope extends string = string> {
   readonly resource: string
@@ -61,7 +67,7 @@ export interface ResourceServer<Scope extends string = string> {
    * A refusal is answered, reported and given a receipt like every other; `request` is what the report names. Throws a TypeError
    * for a policy that is no policy, and for `fresh`, which needs the token.
    */
-  permit(access: Access, policy: Policy<Scope>, request?: GuardRequest): Decision
+  permit(access: Access, policy: Policy<Scope>, request?: NamedRequest): Decision
   /** Every step of the decision about a token or a request, in order, also those after the first that failed. */
   explain(tokenOrRequest: string | GuardRequest, policy?: Policy<Scope>): Promise<readonly Step[]>
   /** What a receipt stands for, while it is among the last 1,000 refusals of this guard. */
@@ -157,14 +163,14 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     metadataPath: new URL(metadataUrl).pathname,
     authorize: async (request, policy = {}) => enforce(policy)(request),
     guard: (policy = {}) => markPolicy(enforce(policy), policy),
-    permit(access, policy, request = { method: '', url: '', headers: {} }) {
+    permit(access, policy, { method = '', url = '' } = {}) {
       const demand = readPolicy(policy, policyContext)
       if (demand.fresh) throw new TypeError('policy: fresh needs the token; put it on the route')
       try {
         judgeDemand(demand, access, strictJudge, Math.floor(now() / 1_000))
         return { ok: true, access }
       } catch (error) {
-        return refuse(error, demand, access.clientId, request)
+        return refuse(error, demand, access.clientId, { method, url, headers: {} })
       }
     },
     verifier(policy = {}) {
