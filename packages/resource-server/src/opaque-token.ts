@@ -54,5 +54,7 @@ function completeClaims(answer: JsonObject, defaults: Defaults): JsonObject {
 }
 
 function describe(type: unknown): string {
-  return typeof type === 'string' ? type.slice(0, 40) : typeof type
+  if (typeof type !== 'string') return typeof type
+  // Names of types are short (RFC 6749 §7.1); what is longer may be the token itself.
+  return type.length <= 20 ? type : 'a longer text'
 }

@@ -12,6 +12,7 @@ import {
   readString,
 } from '@arctos/core'
 import { type GuardRequest, pathOf } from './guard-request.ts'
+import { withoutCredentials } from './redaction.ts'
 
 /** One refusal, told to the operator. */
 export interface RefusalReport extends Explanation {
@@ -80,8 +81,8 @@ export function createRefusalReporter(options: RefusalReporterOptions): RefusalR
       const isBare = reason === 'credentials.missing'
       const sealed = isBare ? undefined : attempt(() => seal?.(content))
       const receipt = isBare ? undefined : (sealed ?? randomBytes(12).toString('base64url'))
-      const method = request.method.slice(0, 20)
-      const path = pathOf(request.url).slice(0, 200)
+      const method = withoutCredentials(request.method.slice(0, 200)).slice(0, 20)
+      const path = withoutCredentials(pathOf(request.url).slice(0, 2_000)).slice(0, 200)
       const report = { ...explainRefusal(reason, facts), receipt, at, method, path }
       if (receipt !== undefined && sealed === undefined) remember(receipt, report)
       if (receipt !== undefined && (sealed === undefined || options.journal !== undefined || fault !== undefined)) {
@@ -98,7 +99,10 @@ export function createRefusalReporter(options: RefusalReporterOptions): RefusalR
 
 function describeFault(fault: unknown): string | undefined {
   if (fault === undefined) return undefined
-  return fault instanceof Error ? fault.stack?.slice(0, 2_000) : typeof fault
+  // The message may repeat what was sent.
+  return fault instanceof Error
+    ? withoutCredentials(fault.stack?.slice(0, 20_000) ?? fault.name).slice(0, 2_000)
+    : typeof fault
 }
 
 /** What one line of a guard's journal says; `undefined` for a line that is none. */
