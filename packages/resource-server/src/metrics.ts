@@ -112,7 +112,7 @@ export function createGuardMetrics({ issuers, now, elapsed }: GuardMetricsOption
         name: 'arctos.guard.requests',
         kind: 'counter',
         unit: '',
-        help: 'Requests that were decided, by result and reason of the refusal.',
+        help: 'Decisions about requests, by result and reason of the refusal.',
         read: () => [
           { labels: { result: 'allowed' }, value: allowed },
           ...[...refused].map(([reason, value]) => ({ labels: { result: resultOf(reason), reason }, value })),

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { resourceServer } from '../src/index.ts'
 import { createGuardMetrics } from '../src/metrics.ts'
@@ -209,6 +210,13 @@ describe('the text', () => {
       expect(line).toMatch(sample)
       expect(announced.some((name) => line.startsWith(name))).toBe(true)
     }
+  })
+
+  it('has no figure that the guide does not explain, nor the other way round', async () => {
+    const guide = await readFile(new URL('../../../docs/guide/operate.md', import.meta.url), 'utf8')
+    const explained = [...guide.matchAll(/`(arctos_guard_\w+)`/g)].map(([, name]) => name)
+    const figures = [...guardOf(issuer).metrics().matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name)
+    expect(explained.toSorted()).toEqual(figures.toSorted())
   })
 
   it('escapes what would end a label', () => {
