@@ -45,6 +45,7 @@ describe.each(Object.entries(apps))('%s', (_name, start) => {
         return { target: targetOf(fresh), close: fresh.close }
       },
       reasonOf,
+      beyond: true,
     })
     await app.close()
     await as.close()

@@ -55,6 +55,7 @@ export async function openTarget(target: Target): Promise<Opened> {
 }
 
 const connections = 64
+const answerLimitMs = 10_000
 
 function openUrl(base: URL): Opened {
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
@@ -97,6 +98,7 @@ function askOverHttp(origin: string, agent: Agent, sent: SentRequest): Promise<R
       resolve({ status: response.statusCode ?? 101, headers: {}, body: '' })
     })
     if (sent.authorization.length > 0) request.setHeader('authorization', sent.authorization)
+    request.setTimeout(answerLimitMs, () => request.destroy(new Error(`none within ${answerLimitMs} ms`)))
     request.on('error', reject)
     request.end(sent.body)
   })

@@ -22,6 +22,13 @@ export interface ConformanceOptions {
    * care. Without it these vectors are left out.
    */
   readonly cold?: () => Started | Promise<Started>
+  /**
+   * Where the target learns the address of the keys: from the metadata of the issuer, by default; or it is configured with it, and
+   * then the vectors in which the metadata is out of order are left out.
+   */
+  readonly keysFrom?: 'metadata' | 'configuration'
+  /** Ask also the vectors in which our guard is stricter than the specifications demand. */
+  readonly beyond?: boolean
   /** Which vectors; by default all. */
   readonly vectors?: readonly GuardVector[]
   /** Finds the reason of a refusal by the answer's headers, where the guard is ours. */
@@ -55,7 +62,7 @@ export interface VectorRunner {
 
 /** Prepares a target for the vectors, to run each as a test of its own. */
 export async function vectorRunner(target: Target, options: ConformanceOptions): Promise<VectorRunner> {
-  const { as, routes, cold, scopes = { read: 'read', write: 'write' } } = options
+  const { as, routes, cold, keysFrom, beyond = false, scopes = { read: 'read', write: 'write' } } = options
   const opened = await openTarget(target)
   const audience = options.resource
   const good = await as.accessToken({ audience, scope: scopes.read })
@@ -81,7 +88,12 @@ export async function vectorRunner(target: Target, options: ConformanceOptions):
   }
 
   return {
-    canRun: ({ route, outage }) => routes[route] !== undefined && (outage === undefined || cold !== undefined),
+    canRun({ route, outage, beyond: goesBeyond = false }) {
+      if (goesBeyond && !beyond) return false
+      if (routes[route] === undefined) return false
+      if (outage === undefined) return true
+      return cold !== undefined && !(outage.of === 'metadata' && keysFrom === 'configuration')
+    },
     async run(vector) {
       if (vector.outage === undefined || cold === undefined) return askAt(opened, vector)
       const restore = as.outage(vector.outage.of, vector.outage.how)

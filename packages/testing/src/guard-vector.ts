@@ -10,6 +10,8 @@ export interface GuardVector {
   readonly title: string
   /** The row of the comparison table that this case belongs to; absent for the many others. */
   readonly row?: number
+  /** Here we are stricter than any specification demands; asked only of guards that are meant to be. */
+  readonly beyond?: true
   /** Which policy the route has: `read` needs a scope that the good token has, `write` one that it lacks, `form` is `read` by POST. */
   readonly route: VectorRoute
   /** In place of the route's own. */

@@ -59,7 +59,7 @@ async function answerDuring({ kind, over }: Outage): Promise<Response> {
     case 'redirect':
       return new Response(null, { status: 302, headers: { location: '/trap/redirect' } })
     case 'foreign':
-      return Response.json({ issuer: 'https://as.evil.example', jwks_uri: 'https://as.evil.example/jwks' })
+      return Response.json({ issuer: 'https://as.example.net', jwks_uri: 'https://as.example.net/jwks' })
     case 'hang':
       await over
       return new Response('out of order', { status: 503 })

@@ -218,6 +218,7 @@ export const credentialVectors: readonly GuardVector[] = [
   {
     id: 'header-and-empty-query',
     title: 'refuses a token in the header beside an empty one in the query [RFC 6750 §2]',
+    beyond: true,
     route: 'read',
     request: ({ good: token }) => ({ authorization: [`Bearer ${token}`], query: '?access_token=' }),
     expected: multiple,

@@ -20,7 +20,7 @@ const claimedHeaders: readonly Readonly<Record<string, string>>[] = [
 const pathSpellings: readonly ((path: string) => string)[] = [
   (path) => `${path}/`,
   (path) => `/${path}`,
-  (path) => `//evil.example${path}`,
+  (path) => `//other.example${path}`,
   (path) => `/.${path}`,
   (path) => `/x/..${path}`,
   (path) => `/%2e${path}`,

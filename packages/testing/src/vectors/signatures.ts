@@ -166,7 +166,7 @@ export const signatureVectors: readonly GuardVector[] = [
   {
     id: 'kid-missing',
     title: 'refuses a token without kid [RFC 9068 §4(f)]',
-    row: 9,
+    beyond: true,
     route: 'read',
     request: bearer(({ token }) => token({}, { kid: undefined })),
     expected: badToken('token.key_unknown'),
