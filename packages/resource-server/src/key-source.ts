@@ -66,8 +66,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
   let waiting = 0
 
   /** The set as far as it may be used now. */
-  const usable = (): Held | undefined => {
-    const now = elapsed()
+  const usable = (now = elapsed()): Held | undefined => {
     // A failure that is long past says nothing about now: then the issuer is asked before old keys are believed.
     const isOutage = problem !== undefined && now < failedAt + usableForMs
     return held !== undefined && now < held.askedAt + (isOutage ? staleIfErrorMs : usableForMs) ? held : undefined
@@ -138,7 +137,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
   return {
     held(kid) {
       const now = elapsed()
-      const set = usable()
+      const set = usable(now)
       if (set !== undefined && now >= set.renewAt && now >= nextTryAt) void load()
       return set?.keys.get(kid)
     },

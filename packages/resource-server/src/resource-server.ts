@@ -17,7 +17,7 @@ import { describeResource, metadataUrlOf, type ResourceMetadata } from './resour
 import { createRevocationState, type Revocation, type RevocationState } from './revocation-state.ts'
 import { createSignedTokenChecker } from './signed-token.ts'
 import type { Access, TokenCheck, TokenChecker } from './token-check.ts'
-import { createIssuerRegistry, type IssuerRegistry, type TrustedIssuers } from './trusted-issuers.ts'
+import { createIssuerRegistry, type IssuerRegistry } from './trusted-issuers.ts'
 import { createVerificationTurn } from './verification-turn.ts'
 import { createVerifiedTokens } from './verified-tokens.ts'
 
@@ -109,15 +109,14 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     mayWait = false,
   ): Access | Promise<Access> => {
     const at = Math.floor(now() / 1_000)
-    const judged = (access: Access): Access => {
-      judgeDemand(demand, access, judge, at)
-      return access
-    }
-    const look = (issuers: TrustedIssuers): Access | Promise<Access> =>
-      checkToken({ token, issuers, now: at, judge, proven, fresh: demand.fresh, mayWait })
+    const { fresh } = demand
     const issuers = registry.issuersOf(request)
-    const access = issuers instanceof Promise ? issuers.then(look) : look(issuers)
-    return access instanceof Promise ? access.then(judged) : judged(access)
+    const access =
+      issuers instanceof Promise
+        ? issuers.then((trusted) => checkToken({ token, issuers: trusted, now: at, judge, proven, fresh, mayWait }))
+        : checkToken({ token, issuers, now: at, judge, proven, fresh, mayWait })
+    if (access instanceof Promise) return access.then((found) => judgeDemand(demand, found, judge, at))
+    return judgeDemand(demand, access, judge, at)
   }
 
   const refuse = (error: unknown, demand: Demand, owner: string | undefined, request: GuardRequest): Decision => {

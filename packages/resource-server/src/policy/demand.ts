@@ -28,7 +28,8 @@ export interface PolicyContext {
   readonly canAsk: boolean
 }
 
-/** Puts every check of a policy to the judge, in order. */
-export function judgeDemand(demand: Demand, access: AccessToken, judge: Judge, now: number): void {
+/** Puts every check of a policy to the judge, in order, and hands the access on. */
+export function judgeDemand(demand: Demand, access: AccessToken, judge: Judge, now: number): AccessToken {
   for (const check of demand.checks) check(access, judge, now)
+  return access
 }

@@ -1,4 +1,4 @@
-import { missingScopes } from '@arctos/core'
+import { missingScopes, strictJudge } from '@arctos/core'
 import type { PolicyCheck } from './demand.ts'
 import { checkMembers, isPlain, policyMistake, readWords } from './mistake.ts'
 
@@ -22,7 +22,9 @@ export function readScopePolicy(
     challenge: isAlternative ? (words[0] ?? '') : expected,
     check: ({ scopes }, judge) => {
       const holds = missingScopes(words, scopes).length <= enough
-      judge('scope', holds, 'token.scope', expected, scopes.join(' ').slice(0, 120))
+      // Whoever only decides does not read what was received, and most tokens hold what they need.
+      const received = holds && judge === strictJudge ? undefined : scopes.join(' ').slice(0, 120)
+      judge('scope', holds, 'token.scope', expected, received)
     },
   }
 }
