@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type App, apps, type Received } from './apps.ts'
+import type { App, Received } from './apps/app.ts'
+import { apps } from './apps.ts'
 import { guardOf } from './guard.ts'
 import { type Issuer, sendStatus, startIssuer } from './issuer.ts'
 
@@ -27,7 +28,7 @@ describe.each(Object.entries(apps))('%s', (_name, start) => {
           'Bearer error="invalid_token", error_description="The access token is invalid, expired or was revoked.", ' +
           `scope="read", resource_metadata="${metadataUrl}"`,
         'cache-control': 'no-store',
-        'content-type': 'application/json',
+        'content-type': expect.stringMatching(/^application\/json(; charset=utf-8)?$/),
         'arctos-receipt': expect.stringMatching(/^[\w-]{16}$/),
       }),
       body: '{"error":"invalid_token","error_description":"The access token is invalid, expired or was revoked."}',

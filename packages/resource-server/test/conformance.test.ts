@@ -7,7 +7,8 @@ import {
 } from '@arctos/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { resourceServer } from '../src/index.ts'
-import { type App, apps, type Received, type Sent } from './apps.ts'
+import type { App, Received, Sent } from './apps/app.ts'
+import { apps } from './apps.ts'
 import { resource } from './issuer.ts'
 
 /** Every vector, at every adapter. */

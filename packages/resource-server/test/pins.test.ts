@@ -3,21 +3,24 @@ import * as express from '../src/adapters/express.ts'
 import * as fastify from '../src/adapters/fastify.ts'
 import * as fetchAdapter from '../src/adapters/fetch.ts'
 import * as hono from '../src/adapters/hono.ts'
+import * as koa from '../src/adapters/koa.ts'
+import * as nest from '../src/adapters/nest.ts'
 import * as node from '../src/adapters/node.ts'
 import * as index from '../src/index.ts'
 
 it('exports exactly this', () => {
-  const names = Object.entries({ index, express, fastify, fetchAdapter, hono, node }).map(([name, module]) => [
-    name,
-    Object.keys(module).sort(),
-  ])
+  const names = Object.entries({ index, express, fastify, fetchAdapter, hono, koa, nest, node }).map(
+    ([name, module]) => [name, Object.keys(module).sort()],
+  )
   expect(Object.fromEntries(names)).toEqual({
-    index: ['accessOf', 'holdsAuthorizationDetails', 'policyOf', 'readJournalLine', 'resourceServer'],
-    express: ['protect', 'protectedResourceMetadata'],
-    fastify: ['protect', 'protectedResourceMetadata'],
+    index: ['accessOf', 'holdsAuthorizationDetails', 'policyOf', 'readJournalLine', 'requirePolicy', 'resourceServer'],
+    express: ['open', 'protect', 'protectedResourceMetadata', 'routesOf'],
+    fastify: ['guardRoutes', 'protect', 'protectedResourceMetadata'],
     fetchAdapter: ['protect', 'protectedResourceMetadata', 'toResponse'],
-    hono: ['protect', 'protectedResourceMetadata'],
-    node: ['protect', 'protectedResourceMetadata'],
+    hono: ['open', 'protect', 'protectedResourceMetadata', 'routesOf'],
+    koa: ['open', 'protect', 'protectedResourceMetadata', 'routesOf'],
+    nest: ['Open', 'Protect', 'accessGuard', 'protectedResourceMetadata', 'routesOf'],
+    node: ['protect', 'protectUpgrade', 'protectedResourceMetadata'],
   })
 })
 

@@ -1,8 +1,12 @@
+import { markPolicy } from '../policy/marked.ts'
 import type { Policy } from '../policy/policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
+import { markOpen } from '../routes.ts'
 import type { Access } from '../token-check.ts'
 import { guardRequest, type NodeRequest, type NodeResponse, send } from './node-message.ts'
+
+export { routesOf } from './express-routes.ts'
 
 declare global {
   namespace Express {
@@ -16,6 +20,7 @@ declare global {
 /** The part of a request of Express that is used. A mounted router cuts `url`; `originalUrl` is what came. */
 interface ExpressRequest extends NodeRequest {
   readonly originalUrl?: string | undefined
+  readonly body?: unknown
   access?: Access
 }
 
@@ -24,15 +29,22 @@ type Middleware = (request: ExpressRequest, response: NodeResponse, next: (error
 /** Guards the handlers that follow it; they find `request.access`. */
 export function protect<Scope extends string>(api: ResourceServer<Scope>, policy: Policy<Scope> = {}): Middleware {
   const decide = api.guard(policy)
-  return (request, response, next) => {
-    decide(guardRequest(request, request.originalUrl ?? request.url))
+  const middleware: Middleware = (request, response, next) => {
+    decide(guardRequest(request, request.originalUrl ?? request.url, request.body))
       .then((decision) => {
         if (!decision.ok) return send(response, decision.response)
         request.access = decision.access
+        if (decision.cacheControl !== undefined) response.setHeader('cache-control', decision.cacheControl)
         next()
       })
       .catch(next)
   }
+  return markPolicy(middleware, policy)
+}
+
+/** Declares that the handlers that follow it are for everybody. */
+export function open(): Middleware {
+  return markOpen((_request, _response, next) => next())
 }
 
 /** Serves the metadata of the resource: `app.use(protectedResourceMetadata(api))`. RFC 9728 §3 */

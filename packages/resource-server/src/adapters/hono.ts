@@ -1,8 +1,13 @@
+import { markPolicy } from '../policy/marked.ts'
 import type { Policy } from '../policy/policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
+import { markOpen } from '../routes.ts'
 import type { Access } from '../token-check.ts'
 import { toResponse } from './fetch.ts'
+import { guardRequest, markPrivate } from './fetch-message.ts'
+
+export { routesOf } from './hono-routes.ts'
 
 /** The variables of a guarded route: `new Hono<{ Variables: AccessVariables }>()` types `c.var.access`. */
 export interface AccessVariables {
@@ -11,7 +16,8 @@ export interface AccessVariables {
 
 /** The part of Hono's context that is used. */
 interface Context {
-  readonly req: { readonly raw: Request }
+  readonly req: { readonly raw: Request; parseBody(options: { all: true }): Promise<Record<string, unknown>> }
+  res: Response
   set(key: 'access', value: Access): void
 }
 
@@ -20,13 +26,26 @@ type Middleware = (context: Context, next: () => Promise<void>) => Promise<Respo
 /** Guards the handlers that follow it; they find `c.var.access`. */
 export function protect<Scope extends string>(api: ResourceServer<Scope>, policy: Policy<Scope> = {}): Middleware {
   const decide = api.guard(policy)
-  return async (context, next) => {
-    const decision = await decide(context.req.raw)
+  const middleware: Middleware = async (context, next) => {
+    const { raw } = context.req
+    // A body that Hono has read, it keeps: only Hono can show it again.
+    const form = raw.bodyUsed ? { form: () => context.req.parseBody({ all: true }) } : {}
+    const decision = await decide({ ...guardRequest(raw), ...form })
     if (!decision.ok) return toResponse(decision.response)
     context.set('access', decision.access)
     await next()
+    if (decision.cacheControl !== undefined) context.res = markPrivate(context.res)
     return undefined
   }
+  return markPolicy(middleware, policy)
+}
+
+/** Declares that the handlers that follow it are for everybody. */
+export function open(): Middleware {
+  return markOpen(async (_context, next) => {
+    await next()
+    return undefined
+  })
 }
 
 /** Serves the metadata of the resource: `app.use(protectedResourceMetadata(api))`. RFC 9728 §3 */

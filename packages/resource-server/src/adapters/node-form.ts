@@ -1,7 +1,7 @@
 import { type FormFields, formLimitBytes, parseForm, unreadableForm } from '../form-body.ts'
 
 /** The part of the body of a Node request that is used; `IncomingMessage` is one. */
-export interface BodyStream {
+interface BodyStream {
   readonly rawHeaders: readonly string[]
   readonly httpVersionMajor: number
   readonly complete: boolean
@@ -18,11 +18,12 @@ export interface BodyStream {
  * Reads the form of a request and puts it back, so that whoever reads the body next finds it whole. Throws where that cannot be
  * done: a TypeError where somebody has read the body already and kept its fields from us.
  */
-export async function readForm(request: Partial<BodyStream>): Promise<FormFields | undefined> {
-  if (request.readableDidRead !== false) {
+export async function readForm(request: object): Promise<FormFields | undefined> {
+  const stream = request as BodyStream
+  if (stream.readableDidRead !== false) {
     throw new TypeError('transports.form: the body was read before the guard, which found no parsed fields')
   }
-  return parseForm(await peek(request as BodyStream))
+  return parseForm(await peek(stream))
 }
 
 /**

@@ -1,10 +1,10 @@
 import type { Answer } from '../answer.ts'
 import type { FormFields } from '../form-body.ts'
 import type { GuardRequest } from '../guard-request.ts'
-import { type BodyStream, readForm } from './node-form.ts'
+import { readForm } from './node-form.ts'
 
 /** The part of a request of `node:http` (or `node:http2`) that is used. */
-export interface NodeRequest extends Partial<BodyStream> {
+export interface NodeRequest {
   readonly method?: string | undefined
   readonly url?: string | undefined
   readonly rawHeaders: readonly string[]

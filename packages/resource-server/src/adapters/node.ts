@@ -1,8 +1,11 @@
+import { markPolicy } from '../policy/marked.ts'
 import type { Policy } from '../policy/policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
 import type { Access } from '../token-check.ts'
 import { fail, guardRequest, type NodeRequest, type NodeResponse, send } from './node-message.ts'
+
+export { protectUpgrade } from './node-upgrade.ts'
 
 /**
  * Guards a listener of `node:http`: it runs only for good tokens, with `request.access`. One that throws or rejects is answered
@@ -14,15 +17,17 @@ export function protect<Scope extends string, Request extends NodeRequest, Respo
   handler: (request: Request & { readonly access: Access }, response: Response) => unknown,
 ): (request: Request, response: Response) => Promise<void> {
   const decide = api.guard(policy)
-  return async (request, response) => {
+  const listener = async (request: Request, response: Response): Promise<void> => {
     try {
       const decision = await decide(guardRequest(request))
-      if (decision.ok) await handler(Object.assign(request, { access: decision.access }), response)
-      else send(response, decision.response)
+      if (!decision.ok) return send(response, decision.response)
+      if (decision.cacheControl !== undefined) response.setHeader('cache-control', decision.cacheControl)
+      await handler(Object.assign(request, { access: decision.access }), response)
     } catch (error) {
       fail(response, error)
     }
   }
+  return markPolicy(listener, policy)
 }
 
 /** Answers requests for the metadata of the resource; says whether this was one. RFC 9728 §3 */
