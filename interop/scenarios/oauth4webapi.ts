@@ -3,6 +3,7 @@ import * as oauth from 'oauth4webapi'
 import { check, checkRefused, defineScenario } from '../support/scenario.ts'
 
 const insecure = { [oauth.allowInsecureRequests]: true }
+const signedAnswers = 'application/token-introspection+jwt'
 
 export const scenario = defineScenario({
   program: 'oauth4webapi',
@@ -13,6 +14,7 @@ export const scenario = defineScenario({
     'code + PKCE',
     'refresh',
     'introspect',
+    'signed introspection',
     'revoke',
     'private_key_jwt',
     'discovery of the API',
@@ -82,6 +84,14 @@ export const scenario = defineScenario({
     await step('introspect', async () => {
       const facts = await introspect(refreshed.access_token)
       check(facts.active && facts.client_id === env.CLIENT_ID, JSON.stringify(facts))
+    })
+    await step('signed introspection', async () => {
+      const auth = oauth.ClientSecretBasic(env.RS_CLIENT_SECRET)
+      const signed = { ...insecure, requestJwtResponse: true }
+      const answer = await oauth.introspectionRequest(server, api, auth, refreshed.access_token, signed)
+      const facts = await oauth.processIntrospectionResponse(server, api, answer)
+      await oauth.validateApplicationLevelSignature(server, answer, insecure)
+      check(facts.active && answer.headers.get('content-type') === signedAnswers, JSON.stringify(facts))
     })
     await step('revoke', async () => {
       const { refresh_token: token = '' } = refreshed
