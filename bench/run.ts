@@ -6,6 +6,8 @@ import { formatReport, isMissed, type Report, verdict } from './report.ts'
 const benches: Readonly<Record<string, () => Promise<{ readonly measure: () => Promise<Report> }>>> = {
   start: () => import('./start.ts'),
   token: () => import('./token.ts'),
+  verify: () => import('./verify.ts'),
+  jwks: () => import('./jwks.ts'),
   install: () => import('./install.ts'),
 }
 

@@ -1,0 +1,13 @@
+// Peers are not installed before a bench needs them, so their own types cannot be counted on.
+declare module '@fastify/jwt'
+declare module '@modelcontextprotocol/sdk/*'
+declare module 'aws-jwt-verify'
+declare module 'aws-jwt-verify/*'
+declare module 'express'
+declare module 'express-oauth2-jwt-bearer'
+declare module 'fast-jwt'
+declare module 'fastify'
+declare module 'get-jwks'
+declare module 'jsonwebtoken'
+declare module 'jwks-rsa'
+declare module 'oidc-provider'

@@ -1,0 +1,205 @@
+import { type Figure, median, type Report, round } from './report.ts'
+import { type AlgorithmName, algorithms, makeTokens, type TokenSet } from './verify/tokens.ts'
+import { awsJwtVerify, fastJwt, jose, jsonWebToken, ours, rawSignature, type Verifier } from './verify/verifiers.ts'
+
+const rounds = 7
+const tokenCount = 4_096
+const cacheSize = 10_000
+/** Hits are so short that one pass over the tokens says little. */
+const cachedPasses = 5
+
+/** CPU time of a raw signature check on the machine and Node of the study that the limits come from, in µs. */
+const studied: Readonly<Record<AlgorithmName, number>> = { RS256: 18.6, ES256: 65.3, Ed25519: 91 }
+/** How much above the raw signature a strict verification is meant to cost at the most; printed, not judged. */
+const aims: Readonly<Record<AlgorithmName, number>> = { RS256: 1.25, ES256: 1.12, Ed25519: 1.1 }
+
+const raw = 'raw signature'
+const strict = 'Arctos, strict, no cache'
+const fastestPeer = 'fastest library'
+const cached = 'Arctos, cached'
+const cachedPeer = 'fast-jwt, cached'
+const peers = ['fast-jwt', 'jsonwebtoken', 'aws-jwt-verify', 'jose']
+
+/** One thing to measure: how long a pass over the tokens takes. */
+interface Contestant {
+  readonly name: string
+  readonly passes: number
+  readonly run: (order: Uint16Array) => void | Promise<void>
+  /** µs of CPU time for one token, one a round. */
+  readonly costs: number[]
+}
+
+/** What the check of one JWT costs beyond its signature, beside four libraries in the same run. */
+export async function measure(): Promise<Report> {
+  const results = new Map<AlgorithmName, readonly Contestant[]>()
+  for (const algorithm of algorithms) results.set(algorithm, await contestants(makeTokens(algorithm, tokenCount)))
+  // The first round is for the compilers.
+  for (let turn = -1; turn < rounds; turn++) {
+    for (const each of [...results.values()].flat()) {
+      const order = shuffled(tokenCount)
+      const costs = await cpuMicroseconds(each, order)
+      if (turn >= 0) each.costs.push(costs)
+    }
+  }
+  return report(results)
+}
+
+async function contestants(set: TokenSet): Promise<readonly Contestant[]> {
+  const verifyRaw = rawSignature(set)
+  const one = (name: string, verify: Verifier, passes = 1): Contestant => ({
+    name,
+    passes,
+    costs: [],
+    run(order) {
+      for (const index of order) verify(textOf(set, index))
+    },
+  })
+  const awaited = (name: string, verify: Verifier): Contestant => ({
+    ...one(name, verify),
+    costs: [],
+    async run(order) {
+      for (const index of order) await verify(textOf(set, index))
+    },
+  })
+  const mustVerify = await ours(set, 0)
+  return [
+    // What every other row is freed of: making the string of the token.
+    one('a fresh string', (token) => token, cachedPasses),
+    {
+      name: raw,
+      passes: 1,
+      costs: [],
+      run(order) {
+        for (const index of order) verifyRaw(index)
+      },
+    },
+    one(strict, (token) => {
+      if (mustVerify(token) instanceof Promise) throw new Error('not answered at once')
+    }),
+    one('fast-jwt', fastJwt(set, 0)),
+    ...(set.alg === 'EdDSA' ? [] : [one('jsonwebtoken', jsonWebToken(set))]),
+    one('aws-jwt-verify', awsJwtVerify(set)),
+    awaited('jose', jose(set)),
+    one(cached, await ours(set, cacheSize), cachedPasses),
+    one(cachedPeer, fastJwt(set, cacheSize), cachedPasses),
+  ]
+}
+
+/** A string of its own each time, as a parser of HTTP makes it. */
+function textOf({ tokens }: TokenSet, index: number): string {
+  return (tokens[index] as Buffer).toString('latin1')
+}
+
+async function cpuMicroseconds({ run, passes }: Contestant, order: Uint16Array): Promise<number> {
+  const before = process.cpuUsage()
+  for (let pass = 0; pass < passes; pass++) await run(order)
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / (passes * order.length)
+}
+
+/** The numbers below `count`, each once, in random order. */
+function shuffled(count: number): Uint16Array {
+  const order = Uint16Array.from({ length: count }, (_, index) => index)
+  for (let at = count - 1; at > 0; at--) {
+    const other = Math.floor(Math.random() * (at + 1))
+    const moved = order[at] as number
+    order[at] = order[other] as number
+    order[other] = moved
+  }
+  return order
+}
+
+function report(results: ReadonlyMap<AlgorithmName, readonly Contestant[]>): Report {
+  /** µs over the bare string, one a round. */
+  const costs = (algorithm: AlgorithmName, name: string): readonly number[] => {
+    const [base, ...others] = results.get(algorithm) ?? []
+    if (name === fastestPeer) {
+      const each = peers.map((peer) => costs(algorithm, peer)).filter((values) => values.length > 0)
+      return Array.from({ length: rounds }, (_, turn) => Math.min(...each.map((values) => values[turn] as number)))
+    }
+    const own = others.find((other) => other.name === name)?.costs ?? []
+    return name === raw ? own : own.map((value, turn) => value - (base?.costs[turn] as number))
+  }
+  const combine = (above: readonly number[], below: readonly number[], of: (a: number, b: number) => number) =>
+    above.map((value, turn) => of(value, below[turn] as number))
+  /** How much slower this machine is than the study's, now. */
+  const scale = (algorithm: AlgorithmName): number => median(costs(algorithm, raw)) / studied[algorithm]
+
+  const figures: Figure[] = [
+    ...algorithms.map(
+      (algorithm): Figure => ({
+        name: `${algorithm} above the raw signature`,
+        limit: 8,
+        unit: ' µs',
+        must: 'not exceed',
+        rounds: combine(costs(algorithm, strict), costs(algorithm, raw), (a, b) => (a - b) / scale(algorithm)),
+      }),
+    ),
+    ...(['RS256', 'ES256'] as const).map(
+      (algorithm): Figure => ({
+        name: `${algorithm} to the fastest library`,
+        limit: 1.2,
+        unit: '×',
+        must: 'reach',
+        rounds: combine(costs(algorithm, fastestPeer), costs(algorithm, strict), (a, b) => a / b),
+      }),
+    ),
+    {
+      name: 'cached',
+      limit: 1.3,
+      unit: ' µs',
+      must: 'not exceed',
+      rounds: costs('ES256', cached).map((value) => value / scale('RS256')),
+    },
+    {
+      name: 'cached to fast-jwt',
+      limit: 2,
+      unit: '×',
+      must: 'reach',
+      rounds: combine(costs('ES256', cachedPeer), costs('ES256', cached), (a, b) => a / b),
+    },
+  ]
+  const rows = [...results].flatMap(([algorithm, each]) =>
+    each.map(({ name }): readonly string[] => {
+      const own = costs(algorithm, name)
+      const toRaw = median(combine(own, costs(algorithm, raw), (a, b) => a / b))
+      const toOurs = median(combine(own, costs(algorithm, name === cachedPeer ? cached : strict), (a, b) => a / b))
+      const isPeer = peers.includes(name) || name === cachedPeer
+      return name === 'a fresh string'
+        ? [algorithm, name, round(median(each[0]?.costs ?? [])), '', '', '', '']
+        : [
+            algorithm,
+            name,
+            round(median(own)),
+            round(Math.min(...own)),
+            name === raw || name === cached || name === cachedPeer ? '' : percent(toRaw),
+            name === strict ? percent(aims[algorithm]) : '',
+            isPeer ? `${round(toOurs)} ×` : '',
+          ]
+    }),
+  )
+  const lengths = [...results.keys()].map((algorithm) => `${algorithm} ${tokenLength(algorithm)}`)
+  return {
+    title: `CPU time to check one JWT, µs: ${tokenCount} tokens in random order, medians of ${rounds} interleaved rounds`,
+    columns: ['algorithm', 'verifier', 'µs', 'lowest', 'above raw', 'aim', 'to ours'],
+    rows,
+    figures,
+    notes: [
+      `Every row but the raw signature is given without what making the token's string costs. Tokens: ${lengths.join(', ')} characters.`,
+      `Limits in µs are scaled by this run's raw signature over the study's: ${algorithms.map((each) => `${each} ${round(scale(each))}`).join(', ')}.`,
+      ...figures.map(
+        ({ name, rounds: each, limit, unit, must }) =>
+          `${name}: ${round(median(each))}${unit}, ${must === 'reach' ? 'at least' : 'at most'} ${limit}${unit}`,
+      ),
+    ],
+  }
+}
+
+function tokenLength(algorithm: AlgorithmName): number {
+  return makeTokens(algorithm, 1).tokens[0]?.length ?? 0
+}
+
+function percent(ratio: number): string {
+  const above = Math.round((ratio - 1) * 100)
+  return `${above < 0 ? '' : '+'}${above} %`
+}
