@@ -35,7 +35,7 @@ interface Tokens {
 }
 
 /** An application with a user: it keeps what the SDK gives it, and hands addresses to the browser. */
-function createAppProvider(clientId: string, redirectUri: string, open: (url: URL) => void) {
+export function createAppProvider(clientId: string, redirectUri: string, open: (url: URL) => void) {
   let verifier = ''
   const kept: { tokens?: Tokens | undefined; discovery?: unknown } = {}
   const provider = {
@@ -151,7 +151,7 @@ export function mcpScenario(program: string, sdk: McpSdk): Scenario {
 }
 
 /** The newer SDK takes the whole answer, to check who gave it; the older one takes the code. */
-async function finishAuth(transport: McpTransport, callback: URLSearchParams): Promise<void> {
+export async function finishAuth(transport: McpTransport, callback: URLSearchParams): Promise<void> {
   const takesAnswer = transport.finishAuth.length > 1
   await transport.finishAuth(takesAnswer ? callback : callback.get('code'))
 }

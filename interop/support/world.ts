@@ -15,7 +15,7 @@ export interface World {
   /** A token of the sample service for the first API. */
   readonly freshToken: () => Promise<string>
   /** Registers one more API while the server runs, as an operator would. */
-  readonly registerResource: (identifier: string, scope: string) => Promise<void>
+  readonly registerResource: (identifier: string, ...scopes: readonly string[]) => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -56,8 +56,9 @@ export async function startWorld(): Promise<World> {
       const { access_token } = (await answer.json()) as { access_token: string }
       return access_token
     },
-    async registerResource(identifier, scope) {
-      const command = ['resource', 'create', identifier, '--scope', scope, '--data-dir', dataDir]
+    async registerResource(identifier, ...scopes) {
+      const named = scopes.flatMap((scope) => ['--scope', scope])
+      const command = ['resource', 'create', identifier, ...named, '--data-dir', dataDir]
       await promisify(execFile)(process.execPath, [...arctos, ...command], { cwd: folder })
     },
     async stop() {
