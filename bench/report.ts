@@ -5,7 +5,7 @@ import { cpus, release, type } from 'node:os'
 export interface Figure {
   readonly name: string
   readonly limit: number
-  readonly unit: '' | '×' | ' µs' | ' ms' | ' ms' | ' s' | ' packages' | ' MB'
+  readonly unit: '' | '×' | ' µs' | ' ms' | ' s' | ' packages' | ' MB'
   /** Whether the figure has to be at least, or at most, the limit. */
   readonly must: 'reach' | 'not exceed'
   readonly rounds: readonly number[]

@@ -8,7 +8,6 @@ const benches: Readonly<Record<string, () => Promise<{ readonly measure: () => P
   token: () => import('./token.ts'),
   verify: () => import('./verify.ts'),
   jwks: () => import('./jwks.ts'),
-  jwks: () => import('./jwks.ts'),
   install: () => import('./install.ts'),
 }
 
