@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { formatOpaqueToken } from '@arctos/core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type Meter, type ResourceServerOptions, readJournalLine } from '../src/index.ts'
+import { mcpGuard, tokenVerifier } from '../src/adapters/mcp.ts'
+import { accessOf, type Meter, type ResourceServerOptions, readJournalLine } from '../src/index.ts'
+import { apps } from './apps.ts'
 import { type Guard, guardOf } from './guard.ts'
 import { type Issuer, makeKey, sendJson, signAnything, startIssuer } from './issuer.ts'
 import { createMarkerNet, formsOf, type MarkerNet } from './marker.ts'
@@ -214,5 +216,69 @@ describe('a token, and the secrets of the guard', () => {
       write.mockRestore()
     }
     expect(net.found()).toEqual([])
+  })
+})
+
+describe.each(Object.entries(apps))('a token in %s', (_, start) => {
+  it('appears in no answer and in nothing that is written down', async () => {
+    const tokens = tokensOf(issuer).filter((token) => token.length < 2_000)
+    const net = createMarkerNet([...tokens, clientSecret, sharedSecret])
+    issuer.answers.set('/introspect', (_request, response) => sendJson(response, { active: false }))
+    const guard = openGuard(net)
+    const app = await start(guard)
+    try {
+      for (const token of tokens) {
+        const form = `note=hello&access_token=${token}`
+        for (const sent of [
+          { authorization: [`Bearer ${token}`] },
+          { authorization: [`Bearer ${token}`, `Bearer ${token}`] },
+          { authorization: [`Basic ${token}`], path: `/write?access_token=${token}` },
+          { path: `/read?access_token=${token}` },
+          { method: 'POST', body: form },
+          { method: 'POST', body: `${form}&access_token=${token}`, authorization: [`Bearer ${token}`] },
+        ]) {
+          net.keep(await app.ask({ path: '/write', ...sent }))
+        }
+      }
+    } finally {
+      await app.close()
+    }
+    net.keep(guard.metrics())
+    expect(net.found()).toEqual([])
+    expect(net.size()).toBeGreaterThan(10_000)
+  })
+})
+
+describe('a token at an MCP server', () => {
+  it('appears in no answer, in nothing that its handlers are given, and in no error', async () => {
+    const tokens = tokensOf(issuer)
+    const net = createMarkerNet(tokens)
+    const guard = openGuard(net, { transports: undefined, introspection: undefined })
+    const register = (): never => {
+      throw new Error('nothing is registered')
+    }
+    const server = { registerTool: register, registerPrompt: register, registerResource: register }
+    const { protect } = mcpGuard(
+      guard,
+      () => server,
+      () => {},
+    )
+    const call = protect((_request, options) => {
+      net.keep(options)
+      net.keep(accessOf({ access: options.authInfo.extra.access }))
+      return new Response('done')
+    })
+    const { verifyAccessToken } = tokenVerifier(guard, (sentence) => new Error(sentence))
+    for (const token of tokens) {
+      for (const authorization of [`Bearer ${token}`, `Bearer ${token} ${token}`, `Basic ${token}`]) {
+        const headers = { authorization, 'content-type': 'application/json', 'mcp-method': 'ping' }
+        const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping', params: {} })
+        const response = await call(new Request('https://api.example.com/mcp', { method: 'POST', headers, body }))
+        net.keep([response.status, [...response.headers], await response.text()])
+      }
+      net.keep(await verifyAccessToken(token).catch((error: unknown) => error))
+    }
+    expect(net.found()).toEqual([])
+    expect(net.size()).toBeGreaterThan(10_000)
   })
 })
