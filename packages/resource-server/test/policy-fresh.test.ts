@@ -27,14 +27,22 @@ afterEach(() => issuer.close())
 const reasonFor = async (claims: Overrides = {}) =>
   reasonOf(await decide(guard, issuer, { scope: 'read', fresh: true }, claims))
 
+/** One token, again and again. */
+const presenting = (token: string) => async () => {
+  const request = { method: 'GET', url: '/', headers: { authorization: `Bearer ${token}` } }
+  return reasonOf(await guard.authorize(request, { scope: 'read', fresh: true }))
+}
+
 describe('fresh', () => {
   it('asks about a JWT on every request, whatever is remembered', async () => {
-    for (const _ of [1, 2, 3]) expect(await reasonFor()).toBe('good')
+    const ask = presenting(issuer.token())
+    for (const _ of [1, 2, 3]) expect(await ask()).toBe('good')
     expect(asked).toHaveLength(3)
   })
 
   it('asks for each of several requests that arrive together', async () => {
-    expect(await Promise.all([reasonFor(), reasonFor(), reasonFor()])).toEqual(['good', 'good', 'good'])
+    const ask = presenting(issuer.token())
+    expect(await Promise.all([ask(), ask(), ask()])).toEqual(['good', 'good', 'good'])
     expect(asked).toHaveLength(3)
   })
 
@@ -118,6 +126,16 @@ describe('the answer', () => {
     expect(reasonOf(await decide(guard, issuer, { ...policy, fresh: true }, {}))).not.toBe('good')
     answer = { active: true, ...said }
     expect(reasonOf(await decide(guard, issuer, { ...policy, fresh: true }, {}))).toBe('good')
+  })
+
+  it('about an opaque token is read like a token, and as strictly [RFC 9470 §6.2, RFC 8693 §4.1(g)]', async () => {
+    const policy = { acr: 'mfa', maxAgeSeconds: 60, authorizationDetails: { type: 'payment' }, actor: { maxDepth: 1 } }
+    const said = { active: true, client_id: 'client-1', acr: 'mfa', auth_time: Math.floor(Date.now() / 1_000) }
+    const request = { method: 'GET', url: '/', headers: { authorization: 'Bearer opaque' } }
+    answer = { ...said, authorization_details: [{ type: 'payment' }], act: { sub: 'agent-1' } }
+    expect(reasonOf(await guard.authorize(request, { ...policy, fresh: true }))).toBe('good')
+    answer = { ...said, authorization_details: [{ type: 'payment' }], act: 'agent-1' }
+    expect(reasonOf(await guard.authorize(request, { ...policy, fresh: true }))).toBe('token.claim_invalid')
   })
 
   it('cannot be had in an outage: 503, for nobody knows [RFC 9110 §15.6.4]', async () => {

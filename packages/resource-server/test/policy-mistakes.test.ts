@@ -1,4 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import * as express from '../src/adapters/express.ts'
+import * as fastify from '../src/adapters/fastify.ts'
+import * as fetch from '../src/adapters/fetch.ts'
+import * as hono from '../src/adapters/hono.ts'
+import * as koa from '../src/adapters/koa.ts'
+import * as node from '../src/adapters/node.ts'
 import { type Policy, resourceServer } from '../src/index.ts'
 import { resource } from './issuer.ts'
 import { mistakeOf } from './policy-demands.ts'
@@ -138,7 +144,23 @@ describe('a policy that is no policy is refused when the route is set up', () =>
     expect(() => api.guard({ scope: { any: ['read', 'wriet'] } })).toThrow(TypeError)
     // @ts-expect-error: the member is a typo
     expect(() => api.guard({ scopes: 'read' })).toThrow(TypeError)
-    expect(() => api.guard({ scope: ['read', 'write'] })).not.toThrow()
+  })
+
+  it('by the compiler in every adapter', () => {
+    const handler = () => new Response()
+    // @ts-expect-error: Express
+    expect(() => express.protect(api, { scope: 'reed' })).toThrow(TypeError)
+    // @ts-expect-error: Fastify
+    expect(() => fastify.protect(api, { scope: 'reed' })).toThrow(TypeError)
+    // @ts-expect-error: Hono
+    expect(() => hono.protect(api, { scope: 'reed' })).toThrow(TypeError)
+    // @ts-expect-error: Koa
+    expect(() => koa.protect(api, { scope: 'reed' })).toThrow(TypeError)
+    // @ts-expect-error: Fetch
+    expect(() => fetch.protect(api, { scope: 'reed' }, handler)).toThrow(TypeError)
+    // @ts-expect-error: node:http
+    expect(() => node.protect(api, { scope: 'reed' }, handler)).toThrow(TypeError)
+    expect(() => express.protect(api, { scope: ['read', 'write'] })).not.toThrow()
   })
 })
 

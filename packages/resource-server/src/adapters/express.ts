@@ -27,7 +27,10 @@ interface ExpressRequest extends NodeRequest {
 type Middleware = (request: ExpressRequest, response: NodeResponse, next: (error?: unknown) => void) => void
 
 /** Guards the handlers that follow it; they find `request.access`. */
-export function protect<Scope extends string>(api: ResourceServer<Scope>, policy: Policy<Scope> = {}): Middleware {
+export function protect<Scope extends string>(
+  api: ResourceServer<Scope>,
+  policy: Policy<NoInfer<Scope>> = {},
+): Middleware {
   const decide = api.guard(policy)
   const middleware: Middleware = (request, response, next) => {
     decide(guardRequest(request, request.originalUrl ?? request.url, request.body))

@@ -26,7 +26,7 @@ interface FastifyInstance {
 type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
 /** An `onRequest` hook: `app.get(path, { onRequest: protect(api, policy) }, handler)`; the handler finds `request.access`. */
-export function protect<Scope extends string>(api: ResourceServer<Scope>, policy: Policy<Scope> = {}): Hook {
+export function protect<Scope extends string>(api: ResourceServer<Scope>, policy: Policy<NoInfer<Scope>> = {}): Hook {
   const decide = api.guard(policy)
   const hook: Hook = async (request, reply) => {
     const decision = await decide(guardRequest(request.raw, request.raw.url, request.body))

@@ -14,7 +14,7 @@ export function toResponse(answer: Answer): Response {
 /** Guards a Fetch handler (also a route handler of Next): it runs only for good tokens, with the access after the request. */
 export function protect<Scope extends string, Incoming extends Request, Rest extends readonly unknown[]>(
   api: ResourceServer<Scope>,
-  policy: Policy<Scope>,
+  policy: Policy<NoInfer<Scope>>,
   handler: (request: Incoming, access: Access, ...rest: Rest) => Response | Promise<Response>,
 ): (request: Incoming, ...rest: Rest) => Promise<Response> {
   const decide = api.guard(policy)

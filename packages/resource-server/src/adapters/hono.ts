@@ -24,7 +24,10 @@ interface Context {
 type Middleware = (context: Context, next: () => Promise<void>) => Promise<Response | undefined>
 
 /** Guards the handlers that follow it; they find `c.var.access`. */
-export function protect<Scope extends string>(api: ResourceServer<Scope>, policy: Policy<Scope> = {}): Middleware {
+export function protect<Scope extends string>(
+  api: ResourceServer<Scope>,
+  policy: Policy<NoInfer<Scope>> = {},
+): Middleware {
   const decide = api.guard(policy)
   const middleware: Middleware = async (context, next) => {
     const { raw } = context.req

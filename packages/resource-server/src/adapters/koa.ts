@@ -28,7 +28,10 @@ interface Context {
 type Middleware = (context: Context, next: () => Promise<unknown>) => Promise<void>
 
 /** Guards the handlers that follow it; they find `ctx.state.access`. */
-export function protect<Scope extends string>(api: ResourceServer<Scope>, policy: Policy<Scope> = {}): Middleware {
+export function protect<Scope extends string>(
+  api: ResourceServer<Scope>,
+  policy: Policy<NoInfer<Scope>> = {},
+): Middleware {
   const decide = api.guard(policy)
   const middleware: Middleware = async (context, next) => {
     const decision = await decide(guardRequest(context.req, context.originalUrl, context.request.body))

@@ -8,6 +8,7 @@ import { bodyLimitBytes, readFetchBody } from './mcp/json-body.ts'
 import { type McpNodeRequest, nodeBody, nodeRequest } from './mcp/node-request.ts'
 import { createPolicies, type McpPolicyEntry } from './mcp/policies.ts'
 import { type McpServerLike, type Needs, registrarOf } from './mcp/registration.ts'
+import { endingWithToken, endWithToken } from './mcp/stream-end.ts'
 import { type NodeResponse, send } from './node-message.ts'
 
 export { type Argument, argument, type McpDetailsPolicy, type McpPolicy } from './mcp/argument.ts'
@@ -31,6 +32,10 @@ export interface McpCallOptions {
   readonly parsedBody?: unknown
 }
 
+interface McpNodeResponse extends NodeResponse {
+  on(event: 'close', listener: () => void): unknown
+}
+
 /** The guard of one MCP endpoint, and the maker of the servers behind it. */
 export interface McpGuard<Server> {
   /** A server with everything registered. Where the SDK serves each request by a server of its own, give it this. */
@@ -43,7 +48,7 @@ export interface McpGuard<Server> {
    * Guards the handlers after it in Express, Connect or a listener of `node:http`. They find the parsed body as `request.body`, to
    * hand on to the SDK, which finds `request.auth`.
    */
-  readonly middleware: (request: McpNodeRequest, response: NodeResponse, next: (error?: unknown) => void) => void
+  readonly middleware: (request: McpNodeRequest, response: McpNodeResponse, next: (error?: unknown) => void) => void
   /** Every tool, resource and prompt, with its policy. */
   readonly policies: () => readonly McpPolicyEntry[]
 }
@@ -60,7 +65,7 @@ export function mcpGuard<Scope extends string, Server extends McpServerLike>(
   api: ResourceServer<Scope>,
   newServer: () => Server,
   register: (needs: Needs<Scope, Server>) => void,
-  { policy = {}, maxBodyBytes = bodyLimitBytes }: McpGuardOptions<Scope> = {},
+  { policy = {}, maxBodyBytes = bodyLimitBytes }: McpGuardOptions<NoInfer<Scope>> = {},
 ): McpGuard<Server> {
   checkTransports(api)
   const policies = createPolicies(api, policy)
@@ -80,7 +85,8 @@ export function mcpGuard<Scope extends string, Server extends McpServerLike>(
       if (!admission.ok) return toResponse(admission.response)
       const authInfo = authInfoOf(api, admission.access)
       remember(authInfo, request, admission.rules)
-      return handler(request, admission.body === undefined ? { authInfo } : { authInfo, parsedBody: admission.body })
+      const options = admission.body === undefined ? { authInfo } : { authInfo, parsedBody: admission.body }
+      return endingWithToken(await handler(request, options), admission.access)
     },
     middleware(request, response, next) {
       const asked = nodeRequest(request)
@@ -92,6 +98,7 @@ export function mcpGuard<Scope extends string, Server extends McpServerLike>(
           request.auth = authInfo
           request.access = admission.access
           if (admission.body !== undefined) request.body = admission.body
+          endWithToken(response, admission.access)
           next()
         })
         .catch(next)

@@ -20,7 +20,7 @@ interface Socket {
  */
 export function protectUpgrade<Scope extends string, Request extends NodeRequest, Stream extends Socket>(
   api: ResourceServer<Scope>,
-  policy: Policy<Scope>,
+  policy: Policy<NoInfer<Scope>>,
   handler: (request: Request & { readonly access: Access }, socket: Stream, head: Buffer) => unknown,
 ): (request: Request, socket: Stream, head: Buffer) => Promise<void> {
   const decide = api.guard(policy)

@@ -13,7 +13,7 @@ export { protectUpgrade } from './node-upgrade.ts'
  */
 export function protect<Scope extends string, Request extends NodeRequest, Response extends NodeResponse>(
   api: ResourceServer<Scope>,
-  policy: Policy<Scope>,
+  policy: Policy<NoInfer<Scope>>,
   handler: (request: Request & { readonly access: Access }, response: Response) => unknown,
 ): (request: Request, response: Response) => Promise<void> {
   const decide = api.guard(policy)
