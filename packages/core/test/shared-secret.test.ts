@@ -61,7 +61,7 @@ describe('importSharedSecret', () => {
     ['one character over and over', base64url('a'.repeat(40)), 'it is not random'],
     ['digits', base64url('1234567890'.repeat(5)), 'it is not random'],
     ['zeros', base64url(Buffer.alloc(32)), 'it is not random'],
-  ])('rejects %s [RFC 8725 §3.5]', (_name, text, why) => {
+  ])('rejects %s [RFC 8725 §3.5(b)]', (_name, text, why) => {
     expect(whyNot(text)).toBe(why)
   })
 
@@ -132,7 +132,7 @@ describe('tokens under a shared secret', () => {
   })
 
   it.each(['HS384', 'HS512', 'hs256', 'ES256', 'none', ''])(
-    'are refused under the name %j, whoever made the signature [RFC 8725 §3.1]',
+    'are refused under the name %j, whoever made the signature [RFC 8725 §3.1(b)(c)]',
     (alg) => {
       const input = `${segment({ alg, kid: 'secret-1' })}.${segment(payload)}`
       const mac = createHmac('sha256', bytes).update(input).digest()

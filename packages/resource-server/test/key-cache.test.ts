@@ -294,11 +294,14 @@ describe('the key set', () => {
     expect(String(explained?.received)).toContain(`${issuer.key.kid}: `)
   })
 
-  it.each(['RS256', 'PS256', 'EdDSA'] as const)('may hold keys of %s [RFC 9068 §2.1(e)]', async (algorithm) => {
-    const key = makeKey(algorithm)
-    issuer.published = [key.jwk]
-    expect(await verdict(guard, issuer.token({}, {}, key))).toBe('good')
-  })
+  it.each(['RS256', 'PS256', 'EdDSA'] as const)(
+    'may hold keys of %s [RFC 9068 §2.1(e), RFC 8725 §3.2(b)]',
+    async (algorithm) => {
+      const key = makeKey(algorithm)
+      issuer.published = [key.jwk]
+      expect(await verdict(guard, issuer.token({}, {}, key))).toBe('good')
+    },
+  )
 
   it('is asked for by its ETag, and kept when it did not change', async () => {
     const conditions: unknown[] = []

@@ -112,7 +112,7 @@ describe('algorithms are not confused', () => {
     },
   )
 
-  it('by a switch between ES256 and HS256 under one kid [RFC 8725 §3.1]', async () => {
+  it('by a switch between ES256 and HS256 under one kid [RFC 8725 §3.1(c)(d)]', async () => {
     const key = makeKey('ES256', kid)
     issuer.published = [key.jwk]
     const guard = sharing()
