@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { createLocalJWKSet, jwtVerify } from 'jose'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { IntrospectionOptions } from '../src/index.ts'
 import { verdict } from './guard.ts'
 import { type IntrospectionSite, startIntrospection } from './introspection-site.ts'
@@ -8,10 +8,10 @@ import { type IntrospectionSite, startIntrospection } from './introspection-site
 const token = 'arctos_at_opaque'
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 let site: IntrospectionSite
-beforeAll(async () => {
+beforeEach(async () => {
   site = await startIntrospection()
 })
-afterAll(() => site.end())
+afterEach(() => site.end())
 
 function makePair(kind: 'ES256' | 'RS256' | 'EdDSA', kid = 'api-1') {
   const { privateKey, publicKey } =
@@ -53,7 +53,7 @@ describe('a resource server that holds a key', () => {
         iss: 'notes-api',
         sub: 'notes-api',
         aud: site.issuer.issuer,
-        iat: expect.closeTo(site.seconds(), -1),
+        iat: site.seconds(),
         exp: iat + 60,
         jti: expect.stringMatching(/^[\w-]{22}$/),
       })
@@ -129,12 +129,7 @@ describe('explain', () => {
     const from = `an answer of ${site.issuer.issuer}`
     expect(steps[2]).toEqual(['introspection', true, from, 'asked now'])
     site.pass(3)
-    expect((await stepsOf(guard))[2]).toEqual([
-      'introspection',
-      true,
-      from,
-      expect.stringMatching(/^remembered for \d s$/),
-    ])
+    expect((await stepsOf(guard))[2]).toEqual(['introspection', true, from, 'remembered for 3 s'])
   })
 
   it('says why there is no answer', async () => {

@@ -10,7 +10,7 @@ export interface Question {
   readonly form: URLSearchParams
 }
 
-/** An issuer that is asked about tokens, and guards whose time is set from outside. */
+/** An issuer that is asked about tokens, and guards whose time stands still until it is moved. */
 export interface IntrospectionSite {
   readonly issuer: Issuer
   readonly asked: Question[]
@@ -26,8 +26,8 @@ export interface IntrospectionSite {
 
 export async function startIntrospection(): Promise<IntrospectionSite> {
   const issuer = await startIssuer()
-  let aheadMs = 0
-  const now = () => Date.now() + aheadMs
+  let nowMs = Date.now()
+  const now = () => nowMs
   const site: IntrospectionSite = {
     issuer,
     asked: [],
@@ -38,7 +38,7 @@ export async function startIntrospection(): Promise<IntrospectionSite> {
       return guardOf(issuer, { introspection: { clientId: 'notes-api', ...credential, ...options }, now })
     },
     pass(seconds) {
-      aheadMs += seconds * 1_000
+      nowMs += seconds * 1_000
     },
     seconds: () => Math.floor(now() / 1_000),
     end: issuer.close,
