@@ -7,9 +7,10 @@ export interface SentRequest {
   /** With its query. */
   readonly path: string
   /** Values of the Authorization header, one line each. */
-  readonly authorization: readonly string[]
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string | undefined
+  readonly authorization?: readonly string[]
+  readonly headers?: Readonly<Record<string, string>>
+  /** A form, unless a header says otherwise. */
+  readonly body?: string | undefined
 }
 
 export interface ReceivedAnswer {
@@ -31,13 +32,13 @@ export type Target =
   | { readonly ask: (request: SentRequest) => Promise<ReceivedAnswer> }
 
 /** A target that is ready to be asked. */
-export interface Opened {
+export interface OpenTarget {
   readonly ask: (request: SentRequest) => Promise<ReceivedAnswer>
   readonly close: () => Promise<void>
 }
 
 /** Gets a target ready: a listener is served on a free port of 127.0.0.1 until `close`. */
-export async function openTarget(target: Target): Promise<Opened> {
+export async function openTarget(target: Target): Promise<OpenTarget> {
   if (typeof target === 'string' || target instanceof URL) return openUrl(new URL(target))
   if ('ask' in target) return { ask: target.ask, close: async () => {} }
   if ('fetch' in target) return { ask: (request) => askFetch(target.fetch, request), close: async () => {} }
@@ -57,7 +58,7 @@ export async function openTarget(target: Target): Promise<Opened> {
 const connections = 64
 const answerLimitMs = 10_000
 
-function openUrl(base: URL): Opened {
+function openUrl(base: URL): OpenTarget {
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
   return {
     ask: (request) => askOverHttp(base.origin, agent, request),
@@ -97,7 +98,8 @@ function askOverHttp(origin: string, agent: Agent, sent: SentRequest): Promise<R
       socket.destroy()
       resolve({ status: response.statusCode ?? 101, headers: {}, body: '' })
     })
-    if (sent.authorization.length > 0) request.setHeader('authorization', sent.authorization)
+    const { authorization = [] } = sent
+    if (authorization.length > 0) request.setHeader('authorization', authorization)
     request.setTimeout(answerLimitMs, () => request.destroy(new Error(`none within ${answerLimitMs} ms`)))
     request.on('error', reject)
     request.end(sent.body)
@@ -113,7 +115,7 @@ async function askFetch(
   sent: SentRequest,
 ): Promise<ReceivedAnswer> {
   const headers = new Headers(headersOf(sent))
-  for (const value of sent.authorization) headers.append('authorization', value)
+  for (const value of sent.authorization ?? []) headers.append('authorization', value)
   const request = new Request(`http://127.0.0.1${sent.path}`, { method: sent.method, headers, body: sent.body ?? null })
   const response = await handler(request)
   return { status: response.status, headers: Object.fromEntries(response.headers), body: await response.text() }

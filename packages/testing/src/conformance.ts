@@ -1,4 +1,4 @@
-import { type Opened, openTarget, type SentRequest, type Target } from './asking.ts'
+import { type OpenTarget, openTarget, type SentRequest, type Target } from './asking.ts'
 import type { TestAuthorizationServer } from './authorization-server.ts'
 import { createForge, type Forge } from './forge.ts'
 import type { GuardVector } from './guard-vector.ts'
@@ -77,7 +77,7 @@ export async function vectorRunner(target: Target, options: ConformanceOptions):
     now: as.clock.now,
   })
 
-  const askAt = async ({ ask }: Opened, vector: GuardVector): Promise<Judgement> => {
+  const askAt = async ({ ask }: OpenTarget, vector: GuardVector): Promise<Judgement> => {
     const sent = requestOf(vector, routes[vector.route] ?? '', forge)
     const answer = await ask(sent)
     return judgeAnswer(vector, sent, answer, {

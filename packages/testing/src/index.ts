@@ -1,5 +1,5 @@
 export type { AccessTokens } from './access-tokens.ts'
-export type { ReceivedAnswer, SentRequest, Target } from './asking.ts'
+export { type OpenTarget, openTarget, type ReceivedAnswer, type SentRequest, type Target } from './asking.ts'
 export {
   type TestAuthorizationServer,
   type TestAuthorizationServerOptions,

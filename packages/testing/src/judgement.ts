@@ -78,7 +78,7 @@ function faultsOf(
   if (isTrapped === true) faults.push('fetched what the token names')
   if (status >= 200 && status < 300) return faults
   const text = `${Object.values(headers).join('\n')}\n${body}`
-  const credentials = sent.authorization
+  const credentials = (sent.authorization ?? [])
     .map((value) => value.replace(/^\S+ +/, ''))
     .filter((value) => value.length > 20)
   if (credentials.some((credential) => text.includes(credential))) faults.push('repeats the token')
