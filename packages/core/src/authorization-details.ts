@@ -22,7 +22,6 @@ export function readAuthorizationDetails(claims: JsonObject): readonly Authoriza
 }
 
 function isDetail(value: unknown): value is AuthorizationDetail {
-  if (!isJsonObject(value)) return false
-  const type = Object.hasOwn(value, 'type') ? value['type'] : undefined
+  const type = isJsonObject(value) ? value['type'] : undefined
   return typeof type === 'string' && type.length > 0 && type.length <= typeLimit
 }
