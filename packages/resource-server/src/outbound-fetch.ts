@@ -27,19 +27,31 @@ export async function fetchJson(fetch: Fetch, url: string, init: RequestInit): P
 
 /**
  * Asks the authorization server, bounded in time (3 s with the body) and size (256 KiB), and never follows a redirect: keys
- * and answers come from the configured address or not at all.
+ * and answers come from the configured address or not at all. Both hold for a `fetch` of the operator's too, whatever it makes of
+ * its arguments.
  */
 export async function fetchBytes(fetch: Fetch, url: string, init: RequestInit): Promise<FetchedBytes> {
   try {
     const signal = AbortSignal.timeout(timeoutMs)
-    const response = await fetch(url, { ...init, redirect: 'error', signal })
-    const bytes = await readBounded(response)
-    if (bytes === undefined) return { ok: false, problem: `more than ${bodyByteLimit} bytes` }
-    return { ok: true, status: response.status, headers: response.headers, bytes }
+    return await Promise.race([ask(fetch, url, { ...init, redirect: 'error', signal }), abortOf(signal)])
   } catch (error) {
     // Whatever goes wrong out there is one outcome to us: no answer.
     return { ok: false, problem: describe(error) }
   }
+}
+
+async function ask(fetch: Fetch, url: string, init: RequestInit): Promise<FetchedBytes> {
+  const response = await fetch(url, init)
+  if (response.redirected) return { ok: false, problem: 'a redirect' }
+  const bytes = await readBounded(response)
+  if (bytes === undefined) return { ok: false, problem: `more than ${bodyByteLimit} bytes` }
+  return { ok: true, status: response.status, headers: response.headers, bytes }
+}
+
+function abortOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 }
 
 async function readBounded(response: Response): Promise<Uint8Array | undefined> {

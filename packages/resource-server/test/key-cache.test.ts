@@ -216,11 +216,24 @@ describe('outages', () => {
     expect(await verdict(guard, issuer.token())).toBe('good')
   })
 
-  it('gives up on an endpoint that hangs, after three seconds', async () => {
+  it('gives up after three seconds on what hangs, drips, or heeds no signal', async () => {
     const { listener, release } = hang()
     issuer.answers.set('/jwks', listener)
-    expect(await verdict(guard, issuer.token())).toBe('keys.unavailable')
+    const dripping = await startIssuer()
+    const drips = new Set<NodeJS.Timeout>()
+    dripping.answers.set('/jwks', (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      drips.add(setInterval(() => response.write(' '), 50))
+    })
+    const deaf = guardOf(issuer, { ...clock(), jwksUri: issuer.jwksUri, fetch: () => new Promise(() => {}) })
+    const dripped = guardOf(dripping, { ...clock(), jwksUri: dripping.jwksUri })
+    const startedAt = performance.now()
+    const verdicts = [verdict(guard, issuer.token()), verdict(dripped, dripping.token()), verdict(deaf, issuer.token())]
+    expect(await Promise.all(verdicts)).toEqual(Array(3).fill('keys.unavailable'))
+    expect(performance.now() - startedAt).toBeLessThan(4_500)
     release()
+    for (const drip of drips) clearInterval(drip)
+    await dripping.close()
   })
 
   it('lets a thousand requests wait, and tells the next to come back', async () => {
@@ -273,6 +286,11 @@ describe('the key set', () => {
       (_request, response) => void response.writeHead(302, { location: elsewhere.origin }).end(),
     )
     expect(await verdict(guard, issuer.token())).toBe('keys.unavailable')
+    const following = guardOf(issuer, {
+      jwksUri: issuer.jwksUri,
+      fetch: (url, init) => fetch(url, { ...init, redirect: 'follow' }),
+    })
+    expect(await verdict(following, issuer.token())).toBe('keys.unavailable')
     await elsewhere.close()
   })
 
