@@ -7,7 +7,6 @@ import { hang, type Issuer, resource, sendJson, sendStatus, startIssuer } from '
 const token = 'arctos_at_opaque'
 let issuer: Issuer
 let guard: Guard
-let aheadMs = 0
 /** What the issuer says of every token. */
 let answer: unknown
 /** What it was asked. */
@@ -15,7 +14,6 @@ let asked: { headers: IncomingMessage['headers']; method: string | undefined; bo
 
 beforeEach(async () => {
   issuer = await startIssuer()
-  aheadMs = 0
   asked = []
   answer = { active: true, ...issuer.claims() }
   issuer.answers.set('/introspect', async (request, response) => {
@@ -30,7 +28,7 @@ afterEach(() => issuer.close())
 
 function guarded(options: Partial<IntrospectionOptions> = {}): Guard {
   const introspection = { clientId: 'rs:1', clientSecret: 'p@ss word%', ...options }
-  return guardOf(issuer, { introspection, now: () => Date.now() + aheadMs })
+  return guardOf(issuer, { introspection })
 }
 
 describe('asking', () => {

@@ -74,7 +74,7 @@ async function introspect(
     sub: access.subject,
     aud: access.audience.length === 1 ? access.audience[0] : access.audience,
     client_id: access.clientId,
-    scope: formatScope(access.scopes) || undefined,
+    scope: formatScope(await scopesFor(context, caller, access)) || undefined,
     token_type: 'Bearer',
     iat: access.issuedAt,
     exp: access.expiresAt,
@@ -96,6 +96,18 @@ function mayKnow(caller: RegisteredClient, access: AccessFacts): boolean {
   const { resourceServerOf } = caller.settings
   if (resourceServerOf === undefined) return access.clientId === caller.id
   return access.audience.some((audience) => resourceKey(audience) === resourceKey(resourceServerOf))
+}
+
+/** What the token may do at this resource server: where it is for others, too, what it may do there is theirs. RFC 9701 §5 */
+async function scopesFor(
+  context: ServerContext,
+  caller: RegisteredClient,
+  access: AccessFacts,
+): Promise<readonly string[]> {
+  const { resourceServerOf } = caller.settings
+  if (resourceServerOf === undefined || access.audience.length === 1) return access.scopes
+  const [resource] = await context.store.readResources([resourceKey(resourceServerOf)])
+  return access.scopes.filter((word) => resource !== undefined && Object.hasOwn(resource.scopes, word))
 }
 
 /** A refresh token is active for its own client only, and never for a resource server: it is no credential there. */

@@ -108,18 +108,18 @@ describe.each(databaseKinds)('introspection on %s', (database) => {
       expect((await introspect(site, access, 'rival')).text).toBe(inactive)
     })
 
-    it('tells each of several resource servers, and no third [RFC 7662 §4(e)]', async () => {
+    it('tells each of several resource servers, and no third [RFC 7662 §4(e), RFC 9701 §5(g)]', async () => {
       const second = { identifier: 'https://second.example', scopes: { more: 'More' } }
       const rest = { tokenFormat: 'jwt', tokenType: 'at+jwt', accessTokenLifetimeSeconds: 600 } as const
       await site.store.createResource({ settings: { ...second, ...rest }, actor: 'test' })
       // The slash is how the operator wrote it; both spellings are one resource.
       await registerClient(site.store, 'second-api', { grantTypes: [], resourceServerOf: 'https://second.example/' })
       const { access } = tokensOf(await ownToken(site, { resource: [notes, second.identifier] }))
-      for (const rs of ['notes-api', 'second-api'])
-        expect((await introspect(site, access, rs)).body).toMatchObject({
-          active: true,
-          aud: [notes, second.identifier],
-        })
+      const aud = [notes, second.identifier]
+      // RFC 9701 §5: each learns what the token may do there, and only its client all of it.
+      const scopes = { 'notes-api': 'read write', 'second-api': 'more', service: 'read write more' }
+      for (const [caller, scope] of Object.entries(scopes))
+        expect((await introspect(site, access, caller)).body).toMatchObject({ active: true, aud, scope })
       expect((await introspect(site, access, 'archive-api')).text).toBe(inactive)
     })
 
