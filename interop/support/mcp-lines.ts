@@ -31,7 +31,7 @@ export function guardFirst(api: McpApi): McpGuard<FirstServer> {
     () => new FirstServer(about),
     (needs) => {
       for (const scope of ['read', 'write'] as const) {
-        needs({ scope }).registerTool(scope, {}, (extra) => reached(accessOf(extra).subject))
+        needs({ scope }).registerTool(scope, { description: scope }, (extra) => reached(accessOf(extra).subject))
       }
     },
   )
@@ -44,7 +44,7 @@ export function guardSecond(api: McpApi): McpGuard<SecondServer> {
     () => new SecondServer(about),
     (needs) => {
       for (const scope of ['read', 'write'] as const) {
-        needs({ scope }).registerTool(scope, {}, (context) => reached(accessOf(context).subject))
+        needs({ scope }).registerTool(scope, { description: scope }, (context) => reached(accessOf(context).subject))
       }
     },
   )

@@ -79,7 +79,8 @@ function callTool(origin: string, sent: SentRequest, isModern: boolean): Promise
       socket.destroy()
       resolve({ status: response.statusCode ?? 101, headers: {}, body: '' })
     })
-    if (sent.authorization.length > 0) request.setHeader('authorization', sent.authorization)
+    const { authorization = [] } = sent
+    if (authorization.length > 0) request.setHeader('authorization', authorization)
     request.on('error', reject)
     request.end(body)
   })
