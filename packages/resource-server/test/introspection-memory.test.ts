@@ -81,8 +81,8 @@ describe('"not active"', () => {
     expect(await verdict(guard, token)).toBe('good')
   })
 
-  it('ends what was remembered of the token, also for the time of an outage', async () => {
-    const guard = site.guard({ maxAgeSeconds: 1, inactiveSeconds: 1, staleSeconds: 3_600 })
+  it.each([1, 0])('ends what was remembered of the token, also for outages, kept for %i s', async (inactiveSeconds) => {
+    const guard = site.guard({ maxAgeSeconds: 1, inactiveSeconds, staleSeconds: 3_600 })
     await verdict(guard, token)
     site.pass(1)
     site.tell = () => inactive
@@ -122,6 +122,15 @@ describe('a policy that wants a fresh answer', () => {
     site.tell = () => inactive
     expect(await fresh()).toMatchObject({ ok: false, reason: 'token.inactive' })
     expect([await verdict(guard, token), site.asked.length]).toEqual(['token.inactive', 2])
+  })
+
+  it('lets a token in that was not active a moment ago, for all others, too', async () => {
+    const { guard, fresh } = await ask({ maxAgeSeconds: 60 })
+    site.tell = () => inactive
+    await verdict(guard, token)
+    site.tell = () => active()
+    expect([await verdict(guard, token), (await fresh()).ok]).toEqual(['token.inactive', true])
+    expect([await verdict(guard, token), site.asked.length]).toEqual(['good', 2])
   })
 
   it('does not take the answer to a question asked before it', async () => {
