@@ -215,6 +215,46 @@ describe.each(engines)('registration on %s', (engine) => {
       expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['added', 'present'])
     })
 
+    it('that a resource shares are there with the resource, or neither is', async () => {
+      const identifier = newIdentifier()
+      const settings: ResourceSettings = { ...resourceSettings(identifier), tokenAlgorithm: 'HS256' }
+      const secret = (): NewKey => ({
+        id: randomUUID(),
+        purpose: 'shared_secret',
+        algorithm: 'HS256',
+        resourceKey: identifier,
+        sealed: 'sealed',
+        activeInSeconds: 0,
+      })
+      const keys = [secret(), secret()] as const
+      const outcomes = await Promise.all(
+        [test.store, second].map((store, index) =>
+          store.createResource({ settings, sharedSecret: keys[index === 0 ? 0 : 1], actor }),
+        ),
+      )
+      expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['created', 'identifier_taken'])
+      const kept = (await test.store.listKeys(undefined)).filter(({ resourceKey }) => resourceKey === identifier)
+      expect(kept).toEqual([
+        expect.objectContaining({ purpose: 'shared_secret', algorithm: 'HS256', activeAt: expect.any(Number) }),
+      ])
+      expect(await test.store.readResources([identifier])).toEqual([
+        expect.objectContaining({ tokenAlgorithm: 'HS256' }),
+      ])
+    })
+
+    it('that a resource shares are retired when another of this resource signs, whatever else does', async () => {
+      const [resourceKey, other] = [newIdentifier(), newIdentifier()]
+      const secret = (changes: Partial<NewKey> = {}): NewKey =>
+        newKey({ purpose: 'shared_secret', publicJwk: undefined, resourceKey, activeInSeconds: 0, ...changes })
+      const first = secret()
+      const add = (key: NewKey) => test.store.addKey({ key, onlyIfOlderThanSeconds: undefined, actor })
+      for (const key of [first, newKey({ activeInSeconds: 0 }), secret({ resourceKey: other })]) await add(key)
+      expect(await test.store.retireKey({ id: first.id, actor })).toEqual({ outcome: 'last' })
+      await add(secret())
+      expect(await test.store.retireKey({ id: first.id, actor })).toEqual({ outcome: 'retired' })
+      expect(await test.store.retireKey({ id: first.id, actor })).toEqual({ outcome: 'unknown' })
+    })
+
     it('are retired once', async () => {
       const key = newKey()
       for (const each of [key, newKey({ activeInSeconds: 0 })])

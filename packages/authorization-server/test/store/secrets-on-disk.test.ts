@@ -1,8 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { formatOpaqueToken, sha256Base64url } from '@arctos/core'
+import { formatOpaqueToken, parseOpaqueToken, sha256Base64url } from '@arctos/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeSharedSecret } from '../../src/keys/key-maintenance.ts'
 import { engines, openTestStore, type TestStore } from './open-test-store.ts'
 import { clientSettings, issueCode, register, rotate, rotationOf, startFamily } from './principals.ts'
 
@@ -34,8 +35,14 @@ describe.each(engines)('what %s keeps', (engine) => {
     const second = await rotate(test, family, first, { assertion })
     const third = await rotate(test, family, second)
     await test.store.rotateRefresh(rotationOf(family, second))
+    const making = { store: test.store, kek: randomBytes(32), random: randomBytes }
+    const shared = await makeSharedSecret(making, 'https://vault.example')
+    await test.store.addKey({ key: shared.key, onlyIfOlderThanSeconds: undefined, actor: 'test' })
+    const sharedSecret = shared.secret.reveal()
     Object.assign(secrets, {
       code,
+      sharedSecret,
+      'bytes of the shared secret': parseOpaqueToken('sharedSecret', sharedSecret, 32),
       clientSecret,
       sessionToken,
       assertionId,
