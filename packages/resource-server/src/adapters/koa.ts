@@ -9,7 +9,7 @@ import { guardRequest, type NodeRequest } from './node-message.ts'
 
 export { routesOf } from './koa-routes.ts'
 
-/** The state of a guarded route: `new Koa<AccessState>()` types `ctx.state.access`. */
+/** The state of a guarded route: `new Router<AccessState>()` types `ctx.state.access`. */
 export interface AccessState {
   access: Access
 }
@@ -52,13 +52,11 @@ export function open(): Middleware {
 export function protectedResourceMetadata(api: ResourceServer): Middleware {
   return async (context, next) => {
     const document = answerMetadataRequest(api, context.req.method ?? '', context.originalUrl)
-    if (document === undefined) await next()
-    else answer(context, document)
+    if (document !== undefined) return answer(context, document)
+    await next()
   }
 }
 
 function answer(context: Context, { status, headers, body }: Answer): void {
-  context.status = status
-  context.body = body
-  context.set({ ...headers })
+  Object.assign(context, { status, body }).set({ ...headers })
 }
