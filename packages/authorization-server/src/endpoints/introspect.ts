@@ -31,14 +31,17 @@ export function introspectEndpoint(context: ServerContext, request: ProgramReque
     async () => {
       const parameters = await readForm(request)
       const authorization = request.headers.get('authorization')
-      requireCredential(authorization, parameters)
+      const isSigned = prefers(request.headers.get('accept'), signedType, 'application/json')
+      if (isSigned) requireCredential(authorization, parameters)
       const authenticated = await authenticateClient(context, authorization, parameters)
+      // RFC 7662 §2.1: the caller must be authorized; a public client has nothing to be authorized by.
+      if (!authenticated.proven)
+        throw new Refusal('client.missing', { check: 'client', expected: 'confidential', received: 'public' })
       event.client = authenticated.client.id
       await spendAssertion(context, authenticated)
       const token = required(parameters, 'token')
       const told = await introspect(context, authenticated.client, token, event)
-      if (!prefers(request.headers.get('accept'), signedType, 'application/json'))
-        return jsonAnswer(JSON.stringify(told))
+      if (!isSigned) return jsonAnswer(JSON.stringify(told))
       const signed = await signIntrospectionAnswer(context, authenticated.client.id, token, told)
       return jsonAnswer(signed, 200, { 'content-type': signedType })
     },
@@ -46,7 +49,7 @@ export function introspectEndpoint(context: ServerContext, request: ProgramReque
   )
 }
 
-/** The caller must be authorized, and a public client has nothing to be authorized by. RFC 7662 §2.1, RFC 9701 §5 */
+/** Who asks for a signed answer without any credential gets 400, where RFC 7662 §2.3 has 401. RFC 9701 §5 */
 function requireCredential(authorization: string | null, parameters: Parameters): void {
   const shown = ['client_secret', 'client_assertion'].some((name) => parameters.get(name) !== undefined)
   if (authorization === null && !shown)

@@ -151,12 +151,17 @@ describe('who asks for a signed answer', () => {
       await site.post('/introspect', { token: access }, { ...accept, ...basic('notes-api', 'wrong') }),
       await site.post('/introspect', {}, { ...accept, ...basic('notes-api') }),
     ]
-    const seen = asked.map(({ status, body, headers }) => [status, body['error'], headers.get('content-type')])
+    const seen = asked.map(({ status, body, headers, reason }) => [
+      status,
+      body['error'],
+      headers.get('content-type'),
+      reason,
+    ])
     expect(seen).toEqual([
-      [400, 'invalid_client', 'application/json'],
-      [400, 'invalid_client', 'application/json'],
-      [401, 'invalid_client', 'application/json'],
-      [400, 'invalid_request', 'application/json'],
+      [400, 'invalid_client', 'application/json', 'introspection.anonymous'],
+      [400, 'invalid_client', 'application/json', 'introspection.anonymous'],
+      [401, 'invalid_client', 'application/json', 'client.secret_wrong'],
+      [400, 'invalid_request', 'application/json', 'request.missing_parameter'],
     ])
   })
 
