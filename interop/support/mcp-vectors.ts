@@ -34,6 +34,7 @@ export async function checkVectors(start: (api: McpApi) => RequestListener, isMo
       resource,
       routes: { read: 'POST /read', write: 'POST /write' },
       cold: open,
+      beyond: true,
       reasonOf: (headers) =>
         guards.map((guard) => guard.findRefusal(headers['arctos-receipt'] ?? '')?.reason).find(Boolean),
     })
@@ -53,7 +54,7 @@ function callTool(origin: string, sent: SentRequest, isModern: boolean): Promise
   }
   const params = { name, arguments: {}, ...(isModern ? { _meta: meta } : {}) }
   const call = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params })
-  const body = sent.body ?? (sent.method === 'HEAD' ? undefined : call)
+  const body = sent.body ?? (sent.method === 'POST' ? call : undefined)
   const headers = {
     ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     ...(isModern ? { 'mcp-protocol-version': modern, 'mcp-method': 'tools/call', 'mcp-name': name } : {}),
