@@ -40,7 +40,7 @@ export interface TestAuthorizationServer {
   readonly addResource: (resource: TestResource) => Promise<void>
   /** The credential with which the server of an API introspects its tokens (RFC 7662). */
   readonly introspectionCredential: (resource?: string) => Promise<TestCredential>
-  /** Signs with a new key from now on; with `withdraw` the old ones are gone. Returns the new `kid`. */
+  /** Signs with a new key from now on; with `withdraw` the old ones are gone. A second passes. Returns the new `kid`. */
   readonly rotateKeys: (options?: { readonly withdraw?: boolean }) => Promise<string>
   /** Puts a part out of order until the function that is returned is called. */
   readonly outage: (of: OutageOf, kind?: OutageKind) => () => void
@@ -107,6 +107,8 @@ export async function testAuthorizationServer(
     introspectionCredential: (resource) =>
       registration.resourceServer(resource ?? registration.defaultResource().identifier),
     async rotateKeys({ withdraw = false } = {}) {
+      // Which key signs goes by the second from which it may.
+      clock.advance('1s')
       const old = await store.listKeys(undefined)
       const kid = await keys.rotate({ immediately: true, actor: 'test' })
       if (withdraw) {

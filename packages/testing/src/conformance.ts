@@ -1,7 +1,7 @@
 import { type OpenTarget, openTarget, type SentRequest, type Target } from './asking.ts'
 import type { TestAuthorizationServer } from './authorization-server.ts'
 import { createForge, type Forge } from './forge.ts'
-import type { GuardVector } from './guard-vector.ts'
+import type { GuardVector, VectorRoute } from './guard-vector.ts'
 import { guardVectors } from './guard-vectors.ts'
 import { type Judgement, judgeAnswer } from './judgement.ts'
 
@@ -77,12 +77,28 @@ export async function vectorRunner(target: Target, options: ConformanceOptions):
     now: as.clock.now,
   })
 
+  const requestTo = (vector: GuardVector): SentRequest => requestOf(vector, routes[vector.route] ?? '', forge)
+  const insides = new Map<string, Promise<string>>()
+  /** What the handler of a route shows to a token that may see it; asked once. */
+  const insideOf = (route: VectorRoute): Promise<string> => {
+    const [method = 'GET', path = '/'] = (routes[route] ?? '').split(' ')
+    const token = forge.token({ scope: `${scopes.read} ${scopes.write}` })
+    const asked =
+      insides.get(route) ??
+      opened
+        .ask({ method, path, authorization: [`Bearer ${token}`] })
+        .then(({ status, body }) => (status < 300 ? body : ''))
+    insides.set(route, asked)
+    return asked
+  }
+
   const askAt = async ({ ask }: OpenTarget, vector: GuardVector): Promise<Judgement> => {
-    const sent = requestOf(vector, routes[vector.route] ?? '', forge)
+    const sent = requestTo(vector)
     const answer = await ask(sent)
     return judgeAnswer(vector, sent, answer, {
       scope: vector.route === 'write' ? scopes.write : scopes.read,
       reason: options.reasonOf?.(answer.headers),
+      inside: await insideOf(vector.route),
       isTrapped: as.requests.some((path) => path.includes('/trap/') && path.includes(`/${vector.id}`)),
     })
   }

@@ -17,12 +17,16 @@ export interface Circumstances {
   readonly scope: string
   /** Why it was refused, as the operator learns it; only where that can be found out. */
   readonly reason?: string | undefined
+  /** What the handler behind the guard answers to a good token. */
+  readonly inside?: string | undefined
   /** Whether something was fetched that only the token names. */
   readonly isTrapped?: boolean
 }
 
 // A word that a request brings, and that no answer may repeat.
 const brought = 'evil.example'
+/** A credential of this length or less may be there by chance. */
+const shortest = 20
 
 /** Compares an answer with the only right one. */
 export function judgeAnswer(
@@ -34,7 +38,7 @@ export function judgeAnswer(
   // Where no reason is demanded, or none can be found out, none is compared.
   const reason = expected.reason === undefined ? undefined : circumstances.reason
   const right = describeExpected(expected, reason !== undefined)
-  const faults = faultsOf(sent, answer, circumstances)
+  const faults = faultsOf(expected, sent, answer, circumstances)
   const given = describeGiven(expected, answer, { ...circumstances, reason })
   const isOtherwiseRight = expected.otherwise?.includes(answer.status) === true
   const passed = faults.length === 0 && (given === right || isOtherwiseRight)
@@ -70,20 +74,22 @@ function namesScope(challenge: BearerChallenge, scope: string): boolean {
 }
 
 function faultsOf(
+  expected: ExpectedAnswer,
   sent: SentRequest,
   { status, headers, body }: ReceivedAnswer,
-  { isTrapped }: Circumstances,
+  { isTrapped, inside }: Circumstances,
 ): string[] {
   const faults: string[] = []
   if (isTrapped === true) faults.push('fetched what the token names')
+  // Whatever the status says, what is behind the guard must not be seen.
+  if (expected.status !== 200 && inside !== undefined && inside !== '' && body === inside)
+    faults.push('reached the handler')
   if (status >= 200 && status < 300) return faults
   const text = `${Object.values(headers).join('\n')}\n${body}`
-  const credentials = (sent.authorization ?? [])
-    .map((value) => value.replace(/^\S+ +/, ''))
-    .filter((value) => value.length > 20)
+  const lines = sent.authorization ?? []
+  const credentials = lines.map((value) => value.replace(/^\S+ +/, '')).filter((value) => value.length > shortest)
   if (credentials.some((credential) => text.includes(credential))) faults.push('repeats the token')
-  // Routers say on their own page for 404 what they did not find.
-  if (status !== 404 && text.includes(brought)) faults.push('repeats what the request claims')
+  if (text.includes(brought)) faults.push('repeats what the request claims')
   return faults
 }
 

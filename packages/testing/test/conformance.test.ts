@@ -71,6 +71,12 @@ describe('conformance', () => {
           : new Response(request.headers.get('authorization'), { status: answer.status, headers: answer.headers }),
       'repeats the token',
     ],
+    [
+      'shows what is behind it',
+      (answer) =>
+        answer.ok ? answer : new Response('{"ok":true}', { status: answer.status, headers: answer.headers }),
+      'reached the handler',
+    ],
     ['breaks down', (answer) => (answer.ok ? answer : new Response(null, { status: 500 })), 'received 500'],
   ])('finds out a guard that %s', async (_, change, found) => {
     const { table, failed } = await conformance(answering(change), { as, routes })

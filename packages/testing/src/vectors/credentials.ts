@@ -24,6 +24,15 @@ export const credentialVectors: readonly GuardVector[] = [
     expected: { ...bare, otherwise: [404, 405] },
   },
   {
+    id: 'credentials-none-options',
+    title: 'lets OPTIONS reach no handler without credentials [RFC 6750 §3.1(d), RFC 9110 §9.3.7]',
+    route: 'read',
+    method: 'OPTIONS',
+    request: () => ({}),
+    // A framework may answer it by itself.
+    expected: { ...bare, otherwise: [200, 204, 404, 405] },
+  },
+  {
     id: 'credentials-upgrade',
     title: 'refuses an upgrade to WebSocket without credentials [RFC 6750 §3.1(d), RFC 9110 §7.8]',
     route: 'read',

@@ -1,3 +1,4 @@
+import { selfSignedCertificate } from '../certificate.ts'
 import { type Forge, renamed, unsigned, withHmac, withParts, withSignature } from '../forge.ts'
 import { badToken, bearer, each, type GuardVector } from '../guard-vector.ts'
 
@@ -218,7 +219,7 @@ export const signatureVectors: readonly GuardVector[] = [
       request: bearer(({ token, stranger, key, trapUrl }) => {
         const brought = {
           jwk: stranger.jwk,
-          x5c: [stranger.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')],
+          x5c: [selfSignedCertificate(stranger)],
           jku: trapUrl(`embedded-${number}`),
           x5u: trapUrl(`embedded-${number}`),
         }[member]

@@ -1,5 +1,10 @@
 import { badToken, bearer, each, type GuardVector, good, scopeLacking } from '../guard-vector.ts'
 
+/** The same letters as they stand between Chinese ones: equal to many after normalisation, and to nobody before. */
+function wide(word: string): string {
+  return word.replaceAll(/[!-~]/g, (letter) => String.fromCharCode(letter.charCodeAt(0) + 0xfee0))
+}
+
 /** What kind of token it is, what it may do, and for whom: type, scope, key binding. */
 export const tokenTypeVectors: readonly GuardVector[] = [
   ...each(
@@ -99,7 +104,7 @@ export const tokenTypeVectors: readonly GuardVector[] = [
   },
   ...each(
     [
-      (word: string) => word.toUpperCase(),
+      (word: string) => (word === word.toUpperCase() ? word.toLowerCase() : word.toUpperCase()),
       (word: string) => `${word}only`,
       (word: string) => `${word}:all`,
       (word: string) => `a${word}`,
@@ -108,10 +113,14 @@ export const tokenTypeVectors: readonly GuardVector[] = [
       (word: string) => `"${word}"`,
       () => '*',
       () => 'admin',
+      (word: string) => word.slice(0, -1) + wide(word.slice(-1)),
+      wide,
+      (word: string) => `${word}\u200b`,
+      (word: string) => `${'a'.repeat(3_000)}${word}`,
     ],
     (spell, number): GuardVector => ({
       id: `scope-word-${number}`,
-      title: `looks for whole scope words: ${JSON.stringify(spell('read'))} [RFC 6749 §3.3, RFC 6749 §7(c)]`,
+      title: `looks for whole scope words: ${JSON.stringify(spell('read')).slice(0, 40)} [RFC 6749 §3.3, RFC 6749 §7(c)]`,
       route: 'read',
       request: bearer(({ token, scopes }) => token({ scope: spell(scopes.read) })),
       expected: scopeLacking,
