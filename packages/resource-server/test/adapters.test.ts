@@ -1,4 +1,5 @@
-import { request as httpRequest } from 'node:http'
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { policyOf, requirePolicy } from '../src/index.ts'
 import type { App, Received, Sent } from './apps/app.ts'
@@ -83,6 +84,16 @@ describe.each(Object.entries(apps))('%s', (name, start) => {
     expect([told(answer), answer.headers['cache-control']]).toEqual([{ subject: 'user-9' }, 'private'])
     expect(await ask(lenient, { path, authorization: good() })).toBe(400)
     expect(await ask(plain, { path })).toBe(401)
+  })
+
+  it('answers before the body has come where nobody has to read it', async () => {
+    if (parsesFirst || plain.origin === undefined) return
+    const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '10' }
+    const request = httpRequest(`${plain.origin}/read`, { method: 'POST', headers })
+    request.flushHeaders()
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    expect(response.statusCode).toBe(401)
+    request.on('error', () => {}).destroy()
   })
 
   it('takes a form that comes in pieces', async () => {

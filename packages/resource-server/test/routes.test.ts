@@ -148,6 +148,24 @@ describe('the routes of Fastify', () => {
     await app.close()
   })
 
+  it('have to hold both policies where data and a hook name one', async () => {
+    const app = fastify()
+    const routes = guardRoutes(app, guard)
+    const preHandler = protect(guard, scopeRead)
+    app.post('/notes', { preHandler, config: { access: scopeWrite } }, async () => 'notes')
+    app.post('/later', { preHandler }, async () => 'later')
+    await app.ready()
+    expect(lines(routes)).toEqual(['POST /notes read', 'POST /later read'])
+    const statusWith = async (scope: string) => {
+      const headers = { authorization: `Bearer ${issuer.token({ scope })}` }
+      return (await app.inject({ method: 'POST', url: '/notes', headers })).statusCode
+    }
+    expect([await statusWith('read'), await statusWith('write'), await statusWith('read write')]).toEqual([
+      403, 403, 200,
+    ])
+    await app.close()
+  })
+
   it('keep it from starting while one has no policy', async () => {
     const app = fastify()
     guardRoutes(app, guard)

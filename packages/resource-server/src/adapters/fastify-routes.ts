@@ -8,6 +8,9 @@ interface RouteOptions {
   readonly url: string
   readonly config?: object | undefined
   onRequest?: unknown
+  readonly preParsing?: unknown
+  readonly preValidation?: unknown
+  readonly preHandler?: unknown
 }
 
 interface FastifyInstance {
@@ -21,16 +24,26 @@ interface FastifyInstance {
 export function guardRoutes<Scope extends string>(app: object, api: ResourceServer<Scope>): readonly Route[] {
   const instance = app as FastifyInstance
   const routes: Route[] = []
+  const added = new WeakSet<object>()
   instance.addHook('onRoute', (options) => {
-    const hooks = [options.onRequest ?? []].flat()
     const declared = (options.config as { readonly access?: AccessRule } | undefined)?.access
+    const hooks = listOf(options.onRequest)
     // The route of HEAD that Fastify makes of one for GET has the guard of that one already.
-    const policy = nearestRule(hooks) ?? declared
-    if (nearestRule(hooks) === undefined && policy !== undefined && policy !== 'open') {
-      options.onRequest = [protect<string>(api, policy), ...hooks]
+    const isGuarded = hooks.some((hook) => typeof hook === 'function' && added.has(hook))
+    if (declared !== undefined && declared !== 'open' && !isGuarded) {
+      const guard = protect<string>(api, declared)
+      added.add(guard)
+      hooks.unshift(guard)
+      options.onRequest = hooks
     }
+    const later = [options.preParsing, options.preValidation, options.preHandler].flatMap(listOf)
+    const policy = nearestRule([...hooks, ...later]) ?? declared
     for (const method of [options.method].flat()) routes.push({ method, path: options.url, policy })
   })
   instance.addHook('onReady', async () => requirePolicy(routes))
   return routes
+}
+
+function listOf(hooks: unknown): unknown[] {
+  return hooks === undefined ? [] : [hooks].flat()
 }

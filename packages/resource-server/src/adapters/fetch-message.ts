@@ -7,10 +7,13 @@ export function guardRequest(request: Request): GuardRequest {
   return { method, url, headers, form: () => readForm(request) }
 }
 
-/** Marks a good answer as private, unless it says something as strict itself. RFC 6750 §2.3 */
+/** Whether an answer that has to be private does not say so yet. RFC 6750 §2.3 */
+export function lacksPrivacy({ ok, headers }: Response): boolean {
+  return ok && !/\b(private|no-store)\b/i.test(headers.get('cache-control') ?? '')
+}
+
+/** The same answer, but private: the headers of an answer that was fetched cannot be changed. */
 export function markPrivate(response: Response): Response {
-  const stated = response.headers.get('cache-control') ?? ''
-  if (!response.ok || /\b(private|no-store)\b/i.test(stated)) return response
   const { status, statusText, body } = response
   const headers = new Headers(response.headers)
   headers.set('cache-control', 'private')

@@ -4,7 +4,7 @@ import type { Policy } from '../policy/policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
 import type { Access } from '../token-check.ts'
-import { guardRequest, markPrivate } from './fetch-message.ts'
+import { guardRequest, lacksPrivacy, markPrivate } from './fetch-message.ts'
 
 /** A Fetch answer from a plain one. */
 export function toResponse(answer: Answer): Response {
@@ -22,7 +22,7 @@ export function protect<Scope extends string, Incoming extends Request, Rest ext
     const decision = await decide(guardRequest(request))
     if (!decision.ok) return toResponse(decision.response)
     const response = await handler(request, decision.access, ...rest)
-    return decision.cacheControl === undefined ? response : markPrivate(response)
+    return decision.cacheControl !== undefined && lacksPrivacy(response) ? markPrivate(response) : response
   }
   return markPolicy(guarded, policy)
 }

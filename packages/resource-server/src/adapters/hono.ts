@@ -5,7 +5,7 @@ import type { ResourceServer } from '../resource-server.ts'
 import { markOpen } from '../routes.ts'
 import type { Access } from '../token-check.ts'
 import { toResponse } from './fetch.ts'
-import { guardRequest, markPrivate } from './fetch-message.ts'
+import { guardRequest, lacksPrivacy } from './fetch-message.ts'
 
 export { routesOf } from './hono-routes.ts'
 
@@ -17,8 +17,9 @@ export interface AccessVariables {
 /** The part of Hono's context that is used. */
 interface Context {
   readonly req: { readonly raw: Request; parseBody(options: { all: true }): Promise<Record<string, unknown>> }
-  res: Response
+  readonly res: Response
   set(key: 'access', value: Access): void
+  header(name: string, value: string): void
 }
 
 type Middleware = (context: Context, next: () => Promise<void>) => Promise<Response | undefined>
@@ -37,7 +38,8 @@ export function protect<Scope extends string>(
     if (!decision.ok) return toResponse(decision.response)
     context.set('access', decision.access)
     await next()
-    if (decision.cacheControl !== undefined) context.res = markPrivate(context.res)
+    const { cacheControl } = decision
+    if (cacheControl !== undefined && lacksPrivacy(context.res)) context.header('cache-control', cacheControl)
     return undefined
   }
   return markPolicy(middleware, policy)

@@ -31,7 +31,7 @@ export async function readForm(request: object): Promise<FormFields | undefined>
  * byte was taken, and an ended one takes nothing back.
  */
 function peek(request: BodyStream): Promise<Uint8Array> {
-  const size = declaredSize(request.rawHeaders)
+  const size = declaredSize(request)
   if (size > formLimitBytes) return Promise.reject(unreadableForm('a longer one'))
   // HTTP/2 tells of the end of a body only when it is too late to put it back.
   if (request.httpVersionMajor > 1 && !(size >= 0)) return Promise.reject(unreadableForm('one without Content-Length'))
@@ -61,7 +61,14 @@ function peek(request: BodyStream): Promise<Uint8Array> {
       if (length > formLimitBytes) {
         stop()
         reject(unreadableForm('a longer one'))
-      } else if (length === size || (request.httpVersionMajor === 1 && request.complete)) resolve(stop())
+      } else if (length === size) {
+        resolve(stop())
+      } else if (request.httpVersionMajor === 1 && request.complete) {
+        const bytes = stop()
+        // To look at an empty stream is to end it: whoever waits for its end behind us would wait for ever.
+        if (length > 0) resolve(bytes)
+        else reject(unreadableForm('chunks of nothing'))
+      }
     }
     look()
     if (isOver) return
@@ -70,8 +77,12 @@ function peek(request: BodyStream): Promise<Uint8Array> {
   })
 }
 
-/** What Content-Length says; not a number where the body comes in chunks. */
-function declaredSize(rawHeaders: readonly string[]): number {
-  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length')
-  return at < 0 ? Number.NaN : Number(rawHeaders[at + 1])
+/** How long the body says it is; not a number where it comes in pieces of which nobody said how many (RFC 9112 §6.3). */
+function declaredSize({ rawHeaders, httpVersionMajor }: BodyStream): number {
+  const valueAt = (wanted: string): string | undefined => {
+    const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === wanted)
+    return at < 0 ? undefined : rawHeaders[at + 1]
+  }
+  const isOpen = httpVersionMajor > 1 || valueAt('transfer-encoding') !== undefined
+  return Number(valueAt('content-length') ?? (isOpen ? Number.NaN : 0))
 }
