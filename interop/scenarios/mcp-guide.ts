@@ -44,7 +44,7 @@ async function tryProgram(world: World, name: string): Promise<void> {
 
 async function readProgram(name: string): Promise<string> {
   const text = await readFile(page, 'utf8')
-  const program = new RegExp(`^\`\`\`ts ${name}\n(.*?)^\`\`\`$`, 'ms').exec(text)?.[1]
+  const program = new RegExp(`^\`\`\`ts ${name}\\.ts\n(.*?)^\`\`\`$`, 'ms').exec(text)?.[1]
   check(program, `the guide has no program ${name}`)
   return program
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { accessOf, McpCallRefused, mcpGuard, tokenVerifier } from '../src/adapters/mcp.ts'
+import { policyOf } from '../src/index.ts'
 import { type Guard, guardOf } from './guard.ts'
 import { type Issuer, sendStatus, startIssuer } from './issuer.ts'
 import { call, guardSmallServer, noteTemplate, SmallServer } from './mcp-app.ts'
@@ -27,6 +28,12 @@ describe('a guarded MCP server', () => {
       { kind: 'resource', name: 'settings://app', policy: { scope: 'write' } },
       { kind: 'resource', name: 'note://{id}', policy: { scope: 'write' } },
     ])
+  })
+
+  it('says what every request to the endpoint needs', () => {
+    const { middleware, protect } = guardSmallServer(api, { policy: { scope: 'read' } })
+    const guarded = protect(() => new Response())
+    expect([policyOf(middleware), policyOf(guarded)]).toEqual([{ scope: 'read' }, { scope: 'read' }])
   })
 
   it.each<[string, (server: SmallServer) => void]>([

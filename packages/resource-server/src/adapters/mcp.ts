@@ -1,3 +1,4 @@
+import { markPolicy } from '../policy/marked.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { ResourceServer } from '../resource-server.ts'
 import { toResponse } from './fetch.ts'
@@ -8,7 +9,7 @@ import { bodyLimitBytes, readFetchBody } from './mcp/json-body.ts'
 import { type McpNodeRequest, nodeBody, nodeRequest } from './mcp/node-request.ts'
 import { createPolicies, type McpPolicyEntry } from './mcp/policies.ts'
 import { type McpServerLike, type Needs, registrarOf } from './mcp/registration.ts'
-import { endingWithToken, endWithToken } from './mcp/stream-end.ts'
+import { endingResponse, endResponse } from './mcp/stream-end.ts'
 import { type NodeResponse, send } from './node-message.ts'
 
 export { type Argument, argument, type McpDetailsPolicy, type McpPolicy } from './mcp/argument.ts'
@@ -78,33 +79,35 @@ export function mcpGuard<Scope extends string, Server extends McpServerLike>(
   }
   createServer()
 
-  return {
-    createServer,
-    protect: (handler) => async (request) => {
+  const protect: McpGuard<Server>['protect'] = (handler) => {
+    const guarded = async (request: Request): Promise<Response> => {
       const admission = await admit(request, () => readFetchBody(request, maxBodyBytes))
       if (!admission.ok) return toResponse(admission.response)
-      const authInfo = authInfoOf(api, admission.access)
-      remember(authInfo, request, admission.rules)
-      const options = admission.body === undefined ? { authInfo } : { authInfo, parsedBody: admission.body }
-      return endingWithToken(await handler(request, options), admission.access)
-    },
-    middleware(request, response, next) {
-      const asked = nodeRequest(request)
-      admit(asked, () => nodeBody(request, maxBodyBytes))
-        .then((admission) => {
-          if (!admission.ok) return send(response, admission.response)
-          const authInfo = authInfoOf(api, admission.access)
-          remember(authInfo, asked, admission.rules)
-          request.auth = authInfo
-          request.access = admission.access
-          if (admission.body !== undefined) request.body = admission.body
-          endWithToken(response, admission.access)
-          next()
-        })
-        .catch(next)
-    },
-    policies: policies.list,
+      const { access, rules, body } = admission
+      const authInfo = authInfoOf(api, access)
+      remember(authInfo, request, rules)
+      const response = await handler(request, body === undefined ? { authInfo } : { authInfo, parsedBody: body })
+      return endingResponse(response, api.endOf(access))
+    }
+    return markPolicy(guarded, policy)
   }
+
+  const middleware: McpGuard<Server>['middleware'] = (request, response, next) => {
+    const asked = nodeRequest(request)
+    admit(asked, () => nodeBody(request, maxBodyBytes))
+      .then((admission) => {
+        if (!admission.ok) return send(response, admission.response)
+        const { access, rules, body } = admission
+        const authInfo = authInfoOf(api, access)
+        remember(authInfo, asked, rules)
+        Object.assign(request, { auth: authInfo, access }, body === undefined ? {} : { body })
+        endResponse(response, api.endOf(access))
+        next()
+      })
+      .catch(next)
+  }
+
+  return { createServer, protect, middleware: markPolicy(middleware, policy), policies: policies.list }
 }
 
 /** MCP takes tokens from the header and from nowhere else. MCP 2026-07-28, Authorization, Token Requirements */
