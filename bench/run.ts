@@ -7,6 +7,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly measure: () => P
   start: () => import('./start.ts'),
   token: () => import('./token.ts'),
   verify: () => import('./verify.ts'),
+  guard: () => import('./guard.ts'),
   jwks: () => import('./jwks.ts'),
   install: () => import('./install.ts'),
 }

@@ -58,14 +58,14 @@ export function startLoad(output: string): LoadProcess {
 }
 
 /** Starts this Node on one core. taskset becomes the process that it starts, so its id is the server's. */
-function startPinned(core: number, args: readonly string[], output: string): ChildProcess {
+export function startPinned(core: number, args: readonly string[], output: string): ChildProcess {
   return spawn('taskset', ['-c', String(core), process.execPath, ...process.execArgv, ...args], {
     stdio: ['ignore', openSync(output, 'a'), openSync(`${output}.err`, 'a'), 'ipc'],
     env: { ...process.env, NODE_ENV: 'production' },
   })
 }
 
-async function answer<Message>(child: ChildProcess, name: string): Promise<Message> {
+export async function answer<Message>(child: ChildProcess, name: string): Promise<Message> {
   const ended = new AbortController()
   try {
     const { signal } = ended
@@ -79,7 +79,7 @@ async function answer<Message>(child: ChildProcess, name: string): Promise<Messa
   }
 }
 
-async function stop(child: ChildProcess): Promise<void> {
+export async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
   child.disconnect()

@@ -15,29 +15,37 @@ export interface TokenSet {
   readonly alg: 'RS256' | 'ES256' | 'EdDSA'
   readonly jwk: Record<string, unknown> & { readonly kid: string }
   readonly publicKey: KeyObject
+  readonly privateKey: KeyObject
   /** Each with fresh bytes, so that a string made of them is new to everyone. */
   readonly tokens: readonly Buffer[]
 }
 
 /** Makes tokens as Arctos issues them for a user (RFC 9068), each with ids of its own. */
-export function makeTokens(algorithm: AlgorithmName, count: number, lifetimeSeconds = 3_600): TokenSet {
+export function makeTokens(algorithm: AlgorithmName, count: number, iss = issuer): TokenSet {
   const { privateKey, publicKey } = makePair(algorithm)
   const kid = randomBytes(12).toString('base64url')
   const alg = algorithm === 'Ed25519' ? 'EdDSA' : algorithm
   const key: SigningKey = { kid, algorithm: alg, key: privateKey }
   const header = encodeHeader(key, 'at+jwt')
   const tokens = Array.from({ length: count }, () =>
-    Buffer.from(signCompactJws(header, JSON.stringify(makeClaims(lifetimeSeconds)), key), 'latin1'),
+    Buffer.from(signCompactJws(header, JSON.stringify(makeClaims(iss)), key), 'latin1'),
   )
-  return { algorithm, alg, jwk: { ...publicKey.export({ format: 'jwk' }), kid, alg, use: 'sig' }, publicKey, tokens }
+  return {
+    algorithm,
+    alg,
+    jwk: { ...publicKey.export({ format: 'jwk' }), kid, alg, use: 'sig' },
+    publicKey,
+    privateKey,
+    tokens,
+  }
 }
 
-function makeClaims(lifetimeSeconds: number): Record<string, unknown> {
+function makeClaims(iss: string): Record<string, unknown> {
   const now = Math.floor(Date.now() / 1_000)
   const id = (): string => randomBytes(12).toString('base64url')
   const grant = id()
   return {
-    iss: issuer,
+    iss,
     sub: id(),
     aud: audience,
     client_id: id(),
@@ -48,7 +56,7 @@ function makeClaims(lifetimeSeconds: number): Record<string, unknown> {
     auth_time: now - 60,
     acr: 'urn:arctos:acr:password',
     iat: now,
-    exp: now + lifetimeSeconds,
+    exp: now + 3_600,
   }
 }
 
