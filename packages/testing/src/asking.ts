@@ -11,6 +11,8 @@ export interface SentRequest {
   readonly headers?: Readonly<Record<string, string>>
   /** A form, unless a header says otherwise. */
   readonly body?: string | undefined
+  /** More of the body is announced than ever comes. */
+  readonly unfinished?: boolean | undefined
 }
 
 export interface ReceivedAnswer {
@@ -91,6 +93,7 @@ function askOverHttp(origin: string, agent: Agent, sent: SentRequest): Promise<R
         response.on('end', () => {
           const headers = Object.entries(response.headersDistinct).map(([name, values]) => [name, values?.join(', ')])
           resolve({ status: response.statusCode ?? 0, headers: Object.fromEntries(headers), body })
+          if (sent.unfinished === true) request.destroy()
         })
       },
     )
@@ -102,7 +105,8 @@ function askOverHttp(origin: string, agent: Agent, sent: SentRequest): Promise<R
     if (authorization.length > 0) request.setHeader('authorization', authorization)
     request.setTimeout(answerLimitMs, () => request.destroy(new Error(`none within ${answerLimitMs} ms`)))
     request.on('error', reject)
-    request.end(sent.body)
+    if (sent.unfinished === true) request.write(sent.body ?? '')
+    else request.end(sent.body)
   })
 }
 
@@ -116,7 +120,18 @@ async function askFetch(
 ): Promise<ReceivedAnswer> {
   const headers = new Headers(headersOf(sent))
   for (const value of sent.authorization ?? []) headers.append('authorization', value)
-  const request = new Request(`http://127.0.0.1${sent.path}`, { method: sent.method, headers, body: sent.body ?? null })
-  const response = await handler(request)
+  const body = sent.unfinished === true ? endless(sent.body ?? '') : (sent.body ?? null)
+  // Fetch wants this said of every body that is a stream; its types do not know.
+  const init = { method: sent.method, headers, body, duplex: 'half' } as RequestInit
+  const response = await handler(new Request(`http://127.0.0.1${sent.path}`, init))
   return { status: response.status, headers: Object.fromEntries(response.headers), body: await response.text() }
+}
+
+/** A body that begins, and waits for ever. */
+function endless(beginning: string): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(new TextEncoder().encode(beginning))
+    },
+  })
 }

@@ -174,8 +174,15 @@ async function judged(runner: VectorRunner, vector: GuardVector): Promise<Judgem
 
 function requestOf(vector: GuardVector, route: string, forge: Forge): SentRequest {
   const [method = 'GET', plainPath = '/'] = route.split(' ')
-  const { authorization = [], headers = {}, query = '', body, path = (same: string) => same } = vector.request(forge)
-  return { method: vector.method ?? method, path: path(plainPath) + query, authorization, headers, body }
+  const {
+    authorization = [],
+    headers = {},
+    query = '',
+    body,
+    unfinished,
+    path = (same: string) => same,
+  } = vector.request(forge)
+  return { method: vector.method ?? method, path: path(plainPath) + query, authorization, headers, body, unfinished }
 }
 
 function formatTable(failures: readonly ConformanceResult[], count: number): string {

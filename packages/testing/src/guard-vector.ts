@@ -37,6 +37,8 @@ export interface VectorRequest {
   readonly query?: string
   /** A form. */
   readonly body?: string
+  /** The end of the body never comes. */
+  readonly unfinished?: boolean
   /** The route's path in another spelling. */
   readonly path?: (path: string) => string
 }

@@ -1,5 +1,5 @@
 import type { Forge } from '../forge.ts'
-import { bare, bearer, each, type GuardVector, good, malformed, multiple } from '../guard-vector.ts'
+import { badToken, bare, bearer, each, type GuardVector, good, malformed, multiple } from '../guard-vector.ts'
 
 const header =
   (value: (forge: Forge) => string): GuardVector['request'] =>
@@ -208,6 +208,27 @@ export const credentialVectors: readonly GuardVector[] = [
     route: 'form',
     request: ({ good: token }) => ({ body: `Authorization=Bearer+${token}&_method=GET` }),
     expected: bare,
+  },
+  {
+    id: 'body-unfinished',
+    title: 'waits for no body to refuse a request without credentials [RFC 6750 §3.1(d), RFC 9110 §10.1.1]',
+    beyond: true,
+    route: 'form',
+    request: () => ({ headers: { 'content-length': '100000' }, body: 'note=1', unfinished: true }),
+    expected: bare,
+  },
+  {
+    id: 'body-unfinished-bad-token',
+    title: 'waits for no body to refuse a bad token [RFC 6750 §3.1(b), RFC 9110 §10.1.1]',
+    beyond: true,
+    route: 'form',
+    request: ({ token }) => ({
+      authorization: [`Bearer ${token({ aud: 'https://other.example.com' })}`],
+      headers: { 'content-length': '100000' },
+      body: 'note=1',
+      unfinished: true,
+    }),
+    expected: badToken('token.audience'),
   },
   {
     id: 'header-and-query',
