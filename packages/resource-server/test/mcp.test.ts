@@ -1,6 +1,8 @@
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createSessionOwners } from '../src/adapters/mcp/session-owners.ts'
 import { argument, type McpContext } from '../src/adapters/mcp.ts'
+import type { Access } from '../src/index.ts'
 import { guardOf } from './guard.ts'
 import { type Issuer, sendStatus, startIssuer } from './issuer.ts'
 import { askMcp, call, guardSmallServer, mcpApps, message, type SmallApp } from './mcp-app.ts'
@@ -241,6 +243,30 @@ describe.each(Object.entries(mcpApps))('an MCP endpoint behind %s', (_name, star
     const answers = await Promise.all(asked.map((body) => askMcp(behind, body, { token: reading() })))
     await behind.close()
     expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403])
+  })
+
+  describe('with a session', () => {
+    const inSession = (id: string, claims: object) => {
+      const asked = { token: issuer.token({ ...claims }), headers: { 'mcp-session-id': id } }
+      return askMcp(app, message('ping'), asked)
+    }
+    it('lets its first user come again, with another token too', async () => {
+      const statuses = [await inSession('one', { jti: '1' }), await inSession('one', { jti: '2' })]
+      expect(statuses.map(({ status }) => status)).toEqual([200, 200])
+    })
+    it.each([{ sub: 'user-2' }, { client_id: 'client-2' }])('has none for another caller: %j', async (claims) => {
+      const id = JSON.stringify(claims)
+      await inSession(id, {})
+      const { status, body } = await inSession(id, claims)
+      expect([status, JSON.parse(body)]).toMatchObject([404, { error: { message: 'Session not found' } }])
+    })
+    it('forgets the oldest of 10,000, and no other', async () => {
+      const { mayUse } = createSessionOwners()
+      const ask = (id: number, subject: string) =>
+        mayUse({ method: 'POST', url: '/', headers: { 'mcp-session-id': String(id) } }, { subject } as Access)
+      for (let id = 0; id <= 10_000; id++) ask(id, 'owner')
+      expect([ask(1, 'other'), ask(10_000, 'other'), ask(0, 'other')]).toEqual([false, false, true])
+    })
   })
 
   it('keeps the token from handlers', async () => {

@@ -8,6 +8,7 @@ import { batchLimit, type McpSubject, readBody, subjectsOfHeaders } from './mess
 import { disagreement, type MirroredHeaders, readMirroredHeaders } from './mirrored-headers.ts'
 import type { McpPolicies, McpRule } from './policies.ts'
 import { protocolError } from './protocol-error.ts'
+import { createSessionOwners } from './session-owners.ts'
 
 /** Whether a request may reach the server, and with what. */
 export type Admission =
@@ -29,6 +30,7 @@ export type Admit = (request: GuardRequest, readJson: () => Promise<JsonBody>) =
  */
 export function createAdmission(api: ResourceServer, endpoint: Policy, policies: McpPolicies): Admit {
   const enter = api.guard(endpoint)
+  const sessions = createSessionOwners()
 
   return async (request, readJson) => {
     const headers = readMirroredHeaders(request)
@@ -37,6 +39,7 @@ export function createAdmission(api: ResourceServer, endpoint: Policy, policies:
     const decision = typeof early === 'object' ? early : await enter(request)
     if (!decision.ok) return decision
     const { access } = decision
+    if (!sessions.mayUse(request, access)) return { ok: false, response: protocolError('session') }
     if (headers === undefined) return { ok: false, response: protocolError('headerMismatch', null, 'malformed header') }
     if (request.method !== 'POST') return { ok: true, access, rules: new Set(), body: undefined }
 

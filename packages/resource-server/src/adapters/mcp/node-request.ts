@@ -15,7 +15,7 @@ export interface McpNodeRequest extends NodeBodyRequest {
   access?: Access
 }
 
-const headersUsed = new Set(['authorization', 'mcp-method', 'mcp-name'])
+const headersUsed = new Set(['authorization', 'mcp-method', 'mcp-name', 'mcp-session-id'])
 
 /** Each header with every value it came with: Node's `headers` drops the second of two Authorization headers (RFC 6750 §2). */
 export function nodeRequest({ method = '', url = '', originalUrl = url, rawHeaders }: McpNodeRequest): GuardRequest {

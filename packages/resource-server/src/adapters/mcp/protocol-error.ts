@@ -8,6 +8,8 @@ const protocolErrors = {
   parse: { status: 400, code: -32700, message: 'Parse error: the body is not JSON' },
   batch: { status: 400, code: -32600, message: 'Invalid request: too many messages' },
   argument: { status: 400, code: -32602, message: 'Invalid params: an argument that decides about access is missing' },
+  // What both SDKs say of a session that they do not have. MCP 2025-11-25, Streamable HTTP, Session Management
+  session: { status: 404, code: -32001, message: 'Session not found' },
   tooLarge: { status: 413, code: -32000, message: 'The body is too large' },
 } as const
 

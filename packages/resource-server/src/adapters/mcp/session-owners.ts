@@ -1,0 +1,35 @@
+import { sha256Base64url } from '@arctos/core'
+import { type GuardRequest, headerValues } from '../../guard-request.ts'
+import type { Access } from '../../token-check.ts'
+
+/** How many sessions are remembered; the oldest make room. */
+const sessionLimit = 10_000
+
+/** Whose sessions are whose, for servers that keep some between requests. */
+export interface SessionOwners {
+  /** Whether the caller may use the session that a request names. Its first user is its owner. */
+  mayUse(request: GuardRequest, access: Access): boolean
+}
+
+/**
+ * A session id is no credential: whoever finds one in a log must not take the session over with a token of their own. The owner is
+ * the first to name it, right after the server gave it out. MCP 2025-11-25, Security Best Practices, Session Hijacking
+ */
+export function createSessionOwners(): SessionOwners {
+  const owners = new Map<string, string>()
+  return {
+    mayUse(request, { issuer, subject, clientId }) {
+      const [id, ...others] = headerValues(request.headers, 'mcp-session-id')
+      if (id === undefined) return true
+      if (others.length > 0) return false
+      const session = sha256Base64url(id)
+      const caller = JSON.stringify([issuer, subject, clientId])
+      const owner = owners.get(session)
+      if (owner !== undefined) return owner === caller
+      const oldest = owners.size < sessionLimit ? undefined : owners.keys().next().value
+      if (oldest !== undefined) owners.delete(oldest)
+      owners.set(session, caller)
+      return true
+    },
+  }
+}
