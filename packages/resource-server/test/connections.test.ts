@@ -31,6 +31,7 @@ describe('an upgrade', () => {
     server.on(
       'upgrade',
       protectUpgrade(guardOf(issuer), { scope: 'read' }, (request, socket) => {
+        expect(socket.listenerCount('error')).toBe(0)
         socket.end(
           `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n${accessOf(request).subject}`,
         )

@@ -80,6 +80,16 @@ describe('the routes of Express', () => {
     expect(lines(routesOf(app))).toEqual(['GET /inside read', 'GET /behind nothing'])
   })
 
+  it('tell their whole path in a report, wherever the router is mounted', async () => {
+    const reported: string[] = []
+    const told = guardOf(issuer, { onRefusal: ({ path }) => void reported.push(path) })
+    const app = express().use('/api', express.Router().use('/notes', protect(told), handler))
+    const { ask, close } = await serve(app)
+    await ask({ path: '/api/notes/7?page=1' })
+    await close()
+    expect(reported).toEqual(['/api/notes/7'])
+  })
+
   it('are none where there is no router yet', () => {
     expect(routesOf({})).toEqual([])
   })
@@ -119,12 +129,14 @@ describe('the routes of Koa', () => {
     first.use(protect(guard, scopeRead))
     first.get('/notes/:id', handler)
     const second = new Router().get('/second', handler)
+    second.get('/behind', handler, protect(guard, scopeRead))
     app.use(first.routes()).use(protect(guard, scopeWrite)).use(second.routes())
     expect(lines(routesOf(app))).toEqual([
       'GET /first/open open',
       'POST /first/forgotten nothing',
       'GET /first/notes/:id read',
       'GET /second write',
+      'GET /behind write',
     ])
   })
 })
