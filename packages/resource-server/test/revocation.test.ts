@@ -99,7 +99,7 @@ const rows: readonly {
 ]
 
 describe('revoke', () => {
-  it.each(rows)('ends $what [RFC 7009 §2]', async ({ claims, ends, reason }) => {
+  it.each(rows)('ends $what [RFC 6750 §3.1(b)]', async ({ claims, ends, reason }) => {
     const guard = guardOf(issuer, clock)
     const token = issuer.token({ iat: now, ...claims })
     expect(await verdict(guard, token)).toBe('good')
@@ -131,7 +131,7 @@ describe('revoke', () => {
     expect(await verdict(guard, issuer.token({ iat: now + 1 }))).toBe('good')
   })
 
-  it('answers like every other bad token [RFC 6750 §3.1]', async () => {
+  it('answers like every other bad token [RFC 6750 §3.1(b)]', async () => {
     const guard = guardOf(issuer, clock)
     const expired = await present(guard, issuer.token({ iat: now - 100, exp: now - 60 }))
     const answers = await Promise.all(

@@ -36,7 +36,7 @@ describe('remembered tokens', () => {
     expect(decision.ok && isFrozen(decision.access)).toBe(true)
   })
 
-  it('expire in their time, the tolerance included [RFC 9068 §4(i)]', async () => {
+  it('expire in their time, the tolerance included [RFC 9068 §4(g)]', async () => {
     let now = Date.now()
     const guard = guardOf(issuer, { now: () => now, clockToleranceSeconds: 10, staleIfErrorSeconds: 3_600 })
     const end = Math.floor(now / 1_000) + 20
@@ -91,13 +91,13 @@ describe('remembered tokens', () => {
     expect(await verdict(guard, token)).toBe('keys.unavailable')
   })
 
-  it('are good for one audience alone [RFC 9068 §4(h)]', async () => {
+  it('are good for one audience alone [RFC 9068 §4(c)]', async () => {
     const token = issuer.token()
     expect(await verdict(guardOf(issuer), token)).toBe('good')
     expect(await verdict(guardOf(issuer, { resource: 'https://other.example.com' }), token)).toBe('token.audience')
   })
 
-  it('are held to the policy of the route every time [RFC 6750 §3.1]', async () => {
+  it('are held to the policy of the route every time [RFC 6750 §3.1(c)]', async () => {
     const guard = guardOf(issuer)
     const token = issuer.token()
     expect(await verdict(guard, token)).toBe('good')

@@ -19,7 +19,7 @@ function reasonOf(action: () => unknown): unknown {
 }
 
 describe('verifier', () => {
-  it('answers at once where the key is held [RFC 9068 §4]', async () => {
+  it('answers at once where the key is held [RFC 9068 §4(d)]', async () => {
     const guard = guardOf(issuer)
     await guard.reload()
     expect(guard.verifier({ scope: 'read' })(issuer.token())).toMatchObject({ subject: 'user-1', scopes: ['read'] })
