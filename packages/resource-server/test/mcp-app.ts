@@ -22,8 +22,14 @@ export class SmallServer {
     name: string,
     _config: object,
     handler: (values: Record<string, unknown>, context: McpContext) => string,
-  ) {
+  ): { update(changes: { name?: string; callback?: Handler }): void } {
     this.tools.set(name, handler as Handler)
+    return {
+      update: (changes) => this.tools.set(changes.name ?? name, changes.callback ?? (handler as Handler)),
+    }
+  }
+  get experimental(): object {
+    return { tasks: this.tools }
   }
   registerPrompt(
     name: string,

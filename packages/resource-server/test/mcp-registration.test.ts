@@ -40,6 +40,7 @@ describe('a guarded MCP server', () => {
     ['a tool', (server) => server.registerTool('open', {}, () => '')],
     ['a prompt', (server) => server.registerPrompt('open', {}, () => '')],
     ['a resource', (server) => server.registerResource('open', noteTemplate, {}, () => '')],
+    ['a tool as a task', ({ experimental }) => void experimental],
     ['a tool in the older way', (server) => server.tool('open', () => '')],
   ])('does not start with %s that has no policy', (_what, register) => {
     const server = new SmallServer()
@@ -86,6 +87,16 @@ describe('the second look', () => {
     await expect(server.answer(call('whoami'), { authInfo })).rejects.toThrow(McpCallRefused)
   })
 
+  it('goes on when a tool gets another name and another handler', async () => {
+    const guard = guardSmallServer(api, {}, (needs) => {
+      const registered = needs({ scope: 'write' }).registerTool('old', {}, () => '')
+      registered.update({ name: 'new', callback: () => 'reached' })
+    })
+    const authInfo = await tokenVerifier(api, invalidToken).verifyAccessToken(issuer.token())
+    await expect(guard.createServer().answer(call('new'), { authInfo })).rejects.toThrow('lacks a scope')
+    expect(guard.policies()).toContainEqual({ kind: 'tool', name: 'new', policy: { scope: 'write' } })
+  })
+
   it('holds a tool to its policy where the SDK checked the token', async () => {
     const server = guardSmallServer(api).createServer()
     const authInfo = await tokenVerifier(api, invalidToken).verifyAccessToken(issuer.token())
@@ -100,6 +111,7 @@ describe('the second look', () => {
       override registerTool(name: string, config: object, _handler: unknown) {
         const { scopeChallenge } = config as { scopeChallenge: (question: object) => unknown }
         this.hooks.set(name, scopeChallenge)
+        return super.registerTool(name, config, () => '')
       }
     }
     const guard = mcpGuard(

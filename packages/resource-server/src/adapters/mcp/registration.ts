@@ -41,6 +41,7 @@ export function registrarOf<Scope extends string, Server extends McpServerLike>(
     originals.set(method, original.bind(server) as Method)
     Object.assign(server, { [method]: refuseWithoutPolicy })
   }
+  if ('experimental' in server) Object.defineProperty(server, 'experimental', { get: refuseTasks })
   // The second line of the SDK asks this of each tool, resource and prompt by itself.
   const hasHook = 'resolveScopeChallenge' in server
 
@@ -53,7 +54,8 @@ export function registrarOf<Scope extends string, Server extends McpServerLike>(
         const handler = parts.pop()
         const config = parts.pop()
         const described = hasHook ? { ...Object(config), scopeChallenge: scopeChallengeOf(rule) } : config
-        return originals.get(method)?.(...parts, described, guarded(handler, rule))
+        const registered = originals.get(method)?.(...parts, described, guarded(handler, rule))
+        return keepGuarded(registered, rule, policies)
       }
     }
     return registrar as unknown as Registrar<Server>
@@ -79,6 +81,31 @@ function guarded(handler: unknown, rule: McpRule): unknown {
     return looking === undefined ? proceed() : looking.then(proceed)
   }
   return run
+}
+
+/** What is changed later stays under the same rule: another name is another thing to look for, another handler is one to guard. */
+function keepGuarded(registered: unknown, rule: McpRule, policies: McpPolicies): unknown {
+  const { update } = Object(registered) as { readonly update?: (changes: Changes) => void }
+  if (typeof update !== 'function') return registered
+  return Object.assign(Object(registered), {
+    update(changes: Changes) {
+      const { callback, template } = changes
+      const name = rule.kind === 'resource' ? (changes.uri ?? template?.uriTemplate.toString()) : changes.name
+      if (typeof name === 'string') policies.add(rule.kind, name, rule.policy, template?.uriTemplate)
+      update(callback === undefined ? changes : { ...changes, callback: guarded(callback, rule) })
+    },
+  })
+}
+
+interface Changes {
+  readonly name?: string | null
+  readonly uri?: string | null
+  readonly template?: { readonly uriTemplate: UriTemplate }
+  readonly callback?: unknown
+}
+
+function refuseTasks(): never {
+  throw new TypeError('mcpGuard: a tool that runs as a task has no policy')
 }
 
 function refuseWithoutPolicy(name: unknown): never {
