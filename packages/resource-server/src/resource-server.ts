@@ -238,7 +238,7 @@ function createTokenChecker(
     clockToleranceSeconds,
   }
   const checkOpaque = createOpaqueTokenChecker(asking)
-  const checkFresh = createFreshCheck(asking)
+  const checkFresh = createFreshCheck({ ...asking, revocations })
   return (check) => {
     if (isJwt(check.token)) {
       const access = checkSigned(check)

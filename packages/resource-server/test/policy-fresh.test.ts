@@ -60,6 +60,32 @@ describe('fresh', () => {
     expect(asked).toEqual([])
   })
 
+  it('ends a token on every route that its issuer no longer knows, also one that was remembered [RFC 7662 §2.2]', async () => {
+    const token = issuer.token()
+    const request = { method: 'GET', url: '/', headers: { authorization: `Bearer ${token}` } }
+    expect(reasonOf(await guard.authorize(request, {}))).toBe('good')
+    answer = { active: false }
+    expect(reasonOf(await guard.authorize(request, { fresh: true }))).toBe('token.inactive')
+    expect(reasonOf(await guard.authorize(request, {}))).toBe('token.revoked')
+    expect(reasonOf(await guard.authorize(request, { fresh: true }))).toBe('token.revoked')
+    expect(asked).toHaveLength(1)
+  })
+
+  it('ends no token for the sake of an explanation, which may be that of a forged one', async () => {
+    answer = { active: false }
+    const forged = issuer.token({}, {}, makeKey('ES256', issuer.key.kid))
+    await guard.explain(forged, { fresh: true })
+    expect(reasonOf(await decide(guard, issuer, {}, {}))).toBe('good')
+  })
+
+  it('refuses what is taken back while the issuer is asked', async () => {
+    issuer.answers.set('/introspect', (_request, response) => {
+      guard.revoke({ kind: 'subject', subject: 'user-1' })
+      sendJson(response, { active: true })
+    })
+    expect(await reasonFor()).toBe('token.cut_off')
+  })
+
   it('asks nobody about a JWT that is bad by its own word', async () => {
     expect(await reasonFor({ exp: 1 })).toBe('token.expired')
     const strange = issuer.token({}, {}, makeKey('ES256', issuer.key.kid))
