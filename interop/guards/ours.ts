@@ -22,7 +22,7 @@ function describeApi({ issuer }: TestAuthorizationServer) {
 export const ourGuards: readonly ComparedGuard[] = [
   {
     name: 'Arctos Express',
-    packages: ['express'],
+    packages: ['@arctos/resource-server', 'express'],
     setup: '`protect(api, { scope })`',
     async start(as) {
       const api = describeApi(as)
@@ -37,7 +37,7 @@ export const ourGuards: readonly ComparedGuard[] = [
   },
   {
     name: 'Arctos Fastify',
-    packages: ['fastify'],
+    packages: ['@arctos/resource-server', 'fastify'],
     setup: '`onRequest: protect(api, { scope })`',
     async start(as) {
       const api = describeApi(as)
@@ -56,7 +56,7 @@ export const ourGuards: readonly ComparedGuard[] = [
   },
   {
     name: 'Arctos Hono',
-    packages: ['hono', '@hono/node-server'],
+    packages: ['@arctos/resource-server', 'hono', '@hono/node-server'],
     setup: '`protect(api, { scope })`',
     async start(as) {
       const api = describeApi(as)
@@ -71,7 +71,7 @@ export const ourGuards: readonly ComparedGuard[] = [
   },
   {
     name: 'Arctos MCP',
-    packages: ['@modelcontextprotocol/sdk'],
+    packages: ['@arctos/resource-server', '@modelcontextprotocol/sdk'],
     setup: '`mcpGuard(api, …).middleware` in Express',
     // An MCP endpoint takes JSON: its body can hold no form.
     routes: { read: 'GET /read', write: 'GET /write' },

@@ -67,9 +67,10 @@ export async function testAuthorizationServer(
   const requests: string[] = []
   let server: AuthorizationServer | undefined
   const handle: AuthorizationServer['handle'] = async (request, peer, target) => {
-    const { pathname } = new URL(request.url)
+    const url = new URL(request.url)
+    const { pathname } = url
     requests.push(pathname)
-    const broken = outages.answerTo(pathname)
+    const broken = outages.answerTo(url)
     if (broken !== undefined) return broken
     if (pathname.includes('/trap/')) return answerTrap(issuer, strangerOf(signingAlgorithm))
     return (await server?.handle(request, peer, target)) ?? new Response(null, { status: 503 })

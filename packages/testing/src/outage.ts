@@ -12,7 +12,7 @@ export interface Outages {
   /** Returns what ends it. Ending it twice does nothing. */
   begin(of: OutageOf, kind: OutageKind): () => void
   /** The answer while something is out of order there; `undefined` where all is well. */
-  answerTo(path: string): Promise<Response> | undefined
+  answerTo(url: URL): Promise<Response> | undefined
 }
 
 interface Outage {
@@ -41,14 +41,14 @@ export function createOutages(): Outages {
         resolve()
       }
     },
-    answerTo(path) {
-      const outage = [...outages].findLast(({ of }) => of === 'all' || paths[of].test(path))
-      return outage && answerDuring(outage)
+    answerTo({ pathname, origin }) {
+      const outage = [...outages].findLast(({ of }) => of === 'all' || paths[of].test(pathname))
+      return outage && answerDuring(outage, origin)
     },
   }
 }
 
-async function answerDuring({ kind, over }: Outage): Promise<Response> {
+async function answerDuring({ kind, over }: Outage, origin: string): Promise<Response> {
   switch (kind) {
     case 'error':
       return new Response('out of order', { status: 500 })
@@ -59,7 +59,8 @@ async function answerDuring({ kind, over }: Outage): Promise<Response> {
     case 'redirect':
       return new Response(null, { status: 302, headers: { location: '/trap/redirect' } })
     case 'foreign':
-      return Response.json({ issuer: 'https://as.example.net', jwks_uri: 'https://as.example.net/jwks' })
+      // The keys would do, so that whoever does not compare the issuer lets tokens in.
+      return Response.json({ issuer: 'https://as.example.net', jwks_uri: `${origin}/jwks` })
     case 'hang':
       await over
       return new Response('out of order', { status: 503 })
