@@ -2,13 +2,17 @@ import type { RequestListener } from 'node:http'
 import type { ResourceServer } from '@arctos/resource-server'
 import { protectedResourceMetadata } from '@arctos/resource-server/express'
 import { protectedResourceMetadata as metadataAnswer } from '@arctos/resource-server/fetch'
-import { accessOf, type McpGuard, mcpGuard } from '@arctos/resource-server/mcp'
+import { accessOf, type McpContext, type McpGuard, mcpGuard } from '@arctos/resource-server/mcp'
 import { getRequestListener } from '@hono/node-server'
 import { createMcpHonoApp } from '@modelcontextprotocol/hono'
 import { toNodeHandler } from '@modelcontextprotocol/node'
-import { McpServer as FirstServer } from '@modelcontextprotocol/sdk/server/mcp.js'
+import { McpServer as FirstServer, ResourceTemplate as FirstTemplate } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
-import { createMcpHandler, McpServer as SecondServer } from '@modelcontextprotocol/server'
+import {
+  createMcpHandler,
+  McpServer as SecondServer,
+  ResourceTemplate as SecondTemplate,
+} from '@modelcontextprotocol/server'
 import express, { type Express } from 'express'
 
 export type McpApi = ResourceServer<'read' | 'write'>
@@ -22,7 +26,10 @@ const { createMcpExpressApp } = (await import('@modelcontextprotocol/express' as
 const anyHost = 'mcp.example.com'
 
 const about = { name: 'notes', version: '1.0.0' }
-const reached = (subject: string) => ({ content: [{ type: 'text' as const, text: `reached by ${subject}` }] })
+const textOf = (context: McpContext) => ({ type: 'text' as const, text: `reached by ${accessOf(context).subject}` })
+const reached = (context: McpContext) => ({ content: [textOf(context)] })
+const read = (uri: URL, context: McpContext) => ({ contents: [{ uri: uri.href, text: textOf(context).text }] })
+const prompted = (context: McpContext) => ({ messages: [{ role: 'user' as const, content: textOf(context) }] })
 
 /** A server of the first line, with one tool for each scope. */
 export function guardFirst(api: McpApi): McpGuard<FirstServer> {
@@ -31,8 +38,16 @@ export function guardFirst(api: McpApi): McpGuard<FirstServer> {
     () => new FirstServer(about),
     (needs) => {
       for (const scope of ['read', 'write'] as const) {
-        needs({ scope }).registerTool(scope, { description: scope }, (extra) => reached(accessOf(extra).subject))
+        needs({ scope }).registerTool(scope, { description: scope }, (extra) => reached(extra))
       }
+      const writing = needs({ scope: 'write' })
+      const notes = new FirstTemplate('note://{id}', { list: undefined })
+      writing.registerResource('note', notes, {}, (uri, _variables, extra) => read(uri, extra))
+      writing.registerResource('settings', 'settings://app', {}, (uri, extra) => read(uri, extra))
+      writing.registerPrompt('review', {}, (extra) => prompted(extra))
+      needs({ scope: 'write' })
+        .registerTool('old', { description: 'old' }, (extra) => reached(extra))
+        .update({ name: 'new' })
     },
   )
 }
@@ -44,8 +59,16 @@ export function guardSecond(api: McpApi): McpGuard<SecondServer> {
     () => new SecondServer(about),
     (needs) => {
       for (const scope of ['read', 'write'] as const) {
-        needs({ scope }).registerTool(scope, { description: scope }, (context) => reached(accessOf(context).subject))
+        needs({ scope }).registerTool(scope, { description: scope }, (context) => reached(context))
       }
+      const writing = needs({ scope: 'write' })
+      const notes = new SecondTemplate('note://{id}', { list: undefined })
+      writing.registerResource('note', notes, {}, (uri, _variables, context) => read(uri, context))
+      writing.registerResource('settings', 'settings://app', {}, (uri, context) => read(uri, context))
+      writing.registerPrompt('review', {}, (context) => prompted(context))
+      needs({ scope: 'write' })
+        .registerTool('old', { description: 'old' }, (context) => reached(context))
+        .update({ name: 'new' })
     },
   )
 }

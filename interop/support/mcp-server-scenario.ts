@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http'
 import type { McpApi } from './mcp-lines.ts'
 import { checkOwnCheck, ownChecks } from './mcp-own-check.ts'
 import { checkMachineStepUp, checkUserStepUp, serveMcp } from './mcp-step-up.ts'
+import { checkThings } from './mcp-things.ts'
 import { checkVectors } from './mcp-vectors.ts'
 import { check, defineScenario, type Scenario } from './scenario.ts'
 
@@ -22,6 +23,7 @@ export function mcpServerScenario(program: string, line: Line): Scenario {
     program,
     steps: [
       ...names.map((name) => `answers every vector: ${name}`),
+      ...names.map((name) => `guards every kind: ${name}`),
       ...names.map((name) => `steps up by tool: ${name}`),
       'keeps its own check',
     ],
@@ -31,6 +33,9 @@ export function mcpServerScenario(program: string, line: Line): Scenario {
           await checkVectors(start, false)
           if (line.isModern) await checkVectors(start, true)
         })
+      }
+      for (const [name, start] of Object.entries(line.starts)) {
+        await step(`guards every kind: ${name}`, () => checkThings(start))
       }
       for (const [name, start] of Object.entries(line.starts)) {
         await step(`steps up by tool: ${name}`, () =>

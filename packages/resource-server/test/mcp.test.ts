@@ -122,7 +122,7 @@ describe.each(Object.entries(mcpApps))('an MCP endpoint behind %s', (_name, star
         body: 'unknown',
       })
     })
-    it('asks the user to authenticate for a tool that needs it [RFC 9470 §3]', async () => {
+    it('asks the user to authenticate for a tool that needs it [RFC 9470 §3(a)(e)]', async () => {
       const { status, challenge } = await askMcp(app, call('delete'), { token: reading() })
       expect([status, challenge]).toEqual([
         401,
