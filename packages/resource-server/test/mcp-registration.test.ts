@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { accessOf, McpCallRefused, mcpGuard, tokenVerifier } from '../src/adapters/mcp.ts'
+import { accessOf, argument, McpCallRefused, mcpGuard, tokenVerifier } from '../src/adapters/mcp.ts'
 import { policyOf } from '../src/index.ts'
 import { type Guard, guardOf } from './guard.ts'
 import { type Issuer, sendStatus, startIssuer } from './issuer.ts'
@@ -53,10 +53,31 @@ describe('a guarded MCP server', () => {
     expect(start).toThrow('has no policy')
   })
 
-  it('does not start with a policy that is none', () => {
+  it('does not start with a scope that the resource does not declare, nor compile', () => {
     const start = () =>
-      guardSmallServer(api, {}, (needs) => needs({ scope: 'other' as 'read' }).registerTool('x', {}, () => ''))
+      guardSmallServer(api, {}, (needs) => {
+        // @ts-expect-error: the resource has `read` and `write`
+        needs({ scope: 'other' }).registerTool('x', {}, () => '')
+      })
     expect(start).toThrow('policy: scope is "other"')
+  })
+
+  it('does not start with a mistake beside an argument', () => {
+    const start = () =>
+      guardSmallServer(api, {}, (needs) => {
+        const authorizationDetails = { type: '', members: { amount: { atLeast: argument('amount') } } }
+        needs({ authorizationDetails }).registerTool('x', {}, () => '')
+      })
+    expect(start).toThrow('policy: authorizationDetails.type')
+  })
+
+  it('does not start with arguments in the policy of a resource', () => {
+    const start = () =>
+      guardSmallServer(api, {}, (needs) => {
+        const authorizationDetails = { type: 'note', identifier: argument('id') }
+        needs({ authorizationDetails }).registerResource('x', 'x://y', {}, () => '')
+      })
+    expect(start).toThrow('a resource is read without arguments')
   })
 
   it('does not start with two policies for one tool', () => {
