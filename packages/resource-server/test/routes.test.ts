@@ -141,6 +141,49 @@ describe('the routes of Koa', () => {
   })
 })
 
+describe('a guard that some requests of a Koa route do not meet', () => {
+  const { protect, routesOf } = koaAdapter
+  const handler = (): void => {}
+  const linesOf = (...middlewares: Koa.Middleware[]): string[] => {
+    const app = new Koa()
+    for (const middleware of middlewares) app.use(middleware)
+    return lines(routesOf(app))
+  }
+
+  it('does not count in a router that runs one of its layers', () => {
+    const router = new Router({ exclusive: true }).use(protect(guard, scopeRead)).get('/notes', handler)
+    router.get('/own', protect(guard, scopeRead), handler)
+    expect(linesOf(router.routes())).toEqual(['GET /notes nothing', 'GET /own read'])
+  })
+
+  it('does not count where the path is matched in other cases', () => {
+    const outer = new Router({ sensitive: true }).use('/Notes', protect(guard, scopeRead))
+    outer.use(new Router().get('/Notes/:id', handler).routes())
+    outer.use(new Router({ sensitive: true }).get('/Notes', handler).routes())
+    expect(linesOf(outer.routes())).toEqual(['GET /Notes/:id nothing', 'GET /Notes read'])
+  })
+
+  it('does not count where a part of the path may be missing, or is a pattern', () => {
+    const router = new Router().use('/:kind/:id', protect(guard, scopeRead)).get('/notes{/:id}', handler)
+    router.get('/notes/:id{/parts}', handler).get(/^\/any/, handler)
+    router.use(protect(guard, scopeWrite)).get(/^\/all/, handler)
+    expect(linesOf(router.routes())).toEqual([
+      'GET /notes{/:id} nothing',
+      'GET /notes/:id{/parts} read',
+      'GET /^\\/any/ nothing',
+      'GET /^\\/all/ write',
+    ])
+  })
+
+  it('does not count before a middleware that is no router and answers everything', () => {
+    const router = new Router().use(protect(guard, scopeRead)).get('/notes', handler)
+    expect(linesOf(router.routes(), (_context, next) => next(), handler)).toEqual([
+      'GET /notes read',
+      '* (any) nothing',
+    ])
+  })
+})
+
 describe('the routes of Fastify', () => {
   const { guardRoutes, protect } = fastifyAdapter
 
