@@ -1,8 +1,10 @@
 // npm run fuzz [-- --count N --each N --seed N]: mixed-up requests to the guard in process, then through each adapter on a real
 // listener. Nothing but an unmodified token gets in, nothing is answered with 5xx, nothing hangs.
 import { parseArgs } from 'node:util'
+import { askOverHttp, type Received, type Sent } from '../packages/resource-server/test/apps/app.ts'
 import { apps } from '../packages/resource-server/test/apps.ts'
-import { type AskGuard, askInProcess, createFuzzWorld, type FuzzOutcome, fuzz } from './fuzz-run.ts'
+import { call, guardSmallServer, mcpApps } from '../packages/resource-server/test/mcp-app.ts'
+import { type AskGuard, askInProcess, createFuzzWorld, type FuzzOutcome, type FuzzWorld, fuzz } from './fuzz-run.ts'
 
 const { values } = parseArgs({
   options: {
@@ -50,9 +52,15 @@ report('in process', await fuzz(world, count, askInProcess(world)), startedAt)
 const sendable = (value: string) => value.replace(/[^\t\x20-\x7e\x80-\xff]/g, '')
 const adapterRound = 200
 
-for (const [name, start] of Object.entries(apps)) {
+type Ask = (sent: Sent) => Promise<Received>
+
+/** Through one adapter. An application of its own, in a world that the same seed makes. */
+async function fuzzAdapter(
+  name: string,
+  start: (world: FuzzWorld) => Promise<{ readonly ask: Ask; readonly close: () => Promise<void> }>,
+): Promise<void> {
   const own = createFuzzWorld(seed)
-  const app = await start(own.api)
+  const app = await start(own)
   const ask: AskGuard = async ({ method, query, authorization }) => {
     try {
       const path = `/read${query}`
@@ -70,6 +78,16 @@ for (const [name, start] of Object.entries(apps)) {
   } finally {
     await app.close()
   }
+}
+
+for (const [name, start] of Object.entries(apps)) await fuzzAdapter(name, ({ api }) => start(api))
+for (const [name, start] of Object.entries(mcpApps)) {
+  await fuzzAdapter(`MCP, ${name}`, async ({ api }) => {
+    const { origin, close } = await start(guardSmallServer(api))
+    const headers = { 'content-type': 'application/json' }
+    const body = JSON.stringify(call('whoami'))
+    return { ask: (sent) => askOverHttp(origin, { ...sent, method: 'POST', headers, body }), close }
+  })
 }
 console.log(failed === 0 ? 'nothing got in, nothing broke down' : `${failed} problems`)
 process.exit(failed === 0 ? 0 : 1)
