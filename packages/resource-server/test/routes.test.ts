@@ -90,6 +90,39 @@ describe('the routes of Express', () => {
     expect(reported).toEqual(['/api/notes/7'])
   })
 
+  it('are not guarded for all methods by guards for all', () => {
+    const app = express()
+    app.route('/notes').all(protect(guard, scopeRead)).get(handler)
+    app.route('/parsed').all(express.json(), protect(guard, scopeRead)).get(handler)
+    expect(lines(routesOf(app))).toEqual(['GET /notes read', '* /parsed nothing', 'GET /parsed read'])
+  })
+
+  it('are also what is mounted and answers everything', () => {
+    const app = express()
+    app.use(express.json())
+    app.use('/part', express().get('/notes', handler))
+    app.use('/guarded', protect(guard, scopeRead), express())
+    app.use((_request, response) => void response.end())
+    expect(lines(routesOf(app))).toEqual(['* /part nothing', '* /guarded read', '* / nothing'])
+  })
+
+  it('are not guarded by what some spellings of their path do not meet', () => {
+    const app = express()
+    app.set('case sensitive routing', true)
+    app.use(['/Notes', '/Both'], protect(guard, scopeRead))
+    app.get('/Notes/exact', handler)
+    app.use(express.Router().get('/Notes/any', handler))
+    app.use('/Both', express.Router().get('/any', handler))
+    app.use(/^\/pattern/g, protect(guard, scopeRead))
+    app.get(/^\/pattern/g, handler)
+    expect(lines(routesOf(app))).toEqual([
+      'GET /Notes/exact read',
+      'GET /Notes/any nothing',
+      'GET /Both/any read',
+      'GET /^\\/pattern/g nothing',
+    ])
+  })
+
   it('are none where there is no router yet', () => {
     expect(routesOf({})).toEqual([])
   })
