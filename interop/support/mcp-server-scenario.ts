@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http'
 import type { McpApi } from './mcp-lines.ts'
 import { checkOwnCheck, ownChecks } from './mcp-own-check.ts'
+import { checkSessions } from './mcp-sessions.ts'
 import { checkMachineStepUp, checkUserStepUp, serveMcp } from './mcp-step-up.ts'
 import { checkThings } from './mcp-things.ts'
 import { checkVectors } from './mcp-vectors.ts'
@@ -26,6 +27,7 @@ export function mcpServerScenario(program: string, line: Line): Scenario {
       ...names.map((name) => `guards every kind: ${name}`),
       ...names.map((name) => `steps up by tool: ${name}`),
       'keeps its own check',
+      ...(line.isModern ? [] : ['keeps sessions apart']),
     ],
     async run(world, step) {
       for (const [name, start] of Object.entries(line.starts)) {
@@ -50,6 +52,8 @@ export function mcpServerScenario(program: string, line: Line): Scenario {
         const refusal = await checkOwnCheck(ownChecks[line.ownCheck])
         check(refusal.startsWith(line.ownRefusal), refusal)
       })
+      // The newer revision has no sessions.
+      if (!line.isModern) await step('keeps sessions apart', checkSessions)
     },
   })
 }
