@@ -64,7 +64,9 @@ function readAuthorization({ headers }: GuardRequest): { isPresent: boolean; tok
     if (/,\s*bearer(\s|$)/i.test(value)) throw multiple('Authorization credentials', 2)
     return { isPresent: value !== '' }
   }
-  const token = /^ +(.*)$/s.exec(value.slice(scheme.length))?.[1] ?? ''
+  let start = scheme.length
+  while (value.charAt(start) === ' ') start++
+  const token = start > scheme.length ? value.slice(start) : ''
   if (!grammar.test(token)) {
     if (token.includes(',')) throw multiple('Authorization credentials', 2)
     throw malformed('Bearer and one token')
