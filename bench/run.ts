@@ -23,4 +23,5 @@ installPeers(import.meta.dirname)
 const report = await (await bench()).measure()
 console.log(formatReport(report))
 console.log(verdict(report.figures))
-if (values.check === true && report.figures.some(isMissed)) process.exitCode = 1
+// Timers of a peer may still run for minutes.
+process.exit(values.check === true && report.figures.some(isMissed) ? 1 : 0)
