@@ -4,7 +4,7 @@ import { Controller, Get, Module, Post } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import express from 'express'
 import { fastify } from 'fastify'
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import Koa from 'koa'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as expressAdapter from '../src/adapters/express.ts'
@@ -152,6 +152,20 @@ describe('the routes of Hono', () => {
   })
 })
 
+describe('a handler of Hono that takes next', () => {
+  it('is listed where it stands last for its method and path', () => {
+    const { protect, routesOf } = honoAdapter
+    const app = new Hono()
+    const pass: MiddlewareHandler = async (_context, next) => next()
+    app.use('/notes/*', pass)
+    app.get('/notes', pass, (context) => context.text(''))
+    app.get('/files', pass, pass)
+    app.post('/files', protect(guard, scopeWrite), pass)
+    app.get('/unserved', protect(guard, scopeRead))
+    expect(lines(routesOf(app))).toEqual(['GET /notes nothing', 'GET /files nothing', 'POST /files write'])
+  })
+})
+
 describe('the routes of Koa', () => {
   it('have the guards of the application, of their router and their own', () => {
     const { open, protect, routesOf } = koaAdapter
@@ -177,30 +191,26 @@ describe('the routes of Koa', () => {
 describe('a guard that some requests of a Koa route do not meet', () => {
   const { protect, routesOf } = koaAdapter
   const handler = (): void => {}
-  const linesOf = (...middlewares: Koa.Middleware[]): string[] => {
-    const app = new Koa()
-    for (const middleware of middlewares) app.use(middleware)
-    return lines(routesOf(app))
-  }
+  const linesOf = (router: Router): string[] => lines(routesOf(new Koa().use(router.routes())))
 
   it('does not count in a router that runs one of its layers', () => {
     const router = new Router({ exclusive: true }).use(protect(guard, scopeRead)).get('/notes', handler)
     router.get('/own', protect(guard, scopeRead), handler)
-    expect(linesOf(router.routes())).toEqual(['GET /notes nothing', 'GET /own read'])
+    expect(linesOf(router)).toEqual(['GET /notes nothing', 'GET /own read'])
   })
 
   it('does not count where the path is matched in other cases', () => {
     const outer = new Router({ sensitive: true }).use('/Notes', protect(guard, scopeRead))
     outer.use(new Router().get('/Notes/:id', handler).routes())
     outer.use(new Router({ sensitive: true }).get('/Notes', handler).routes())
-    expect(linesOf(outer.routes())).toEqual(['GET /Notes/:id nothing', 'GET /Notes read'])
+    expect(linesOf(outer)).toEqual(['GET /Notes/:id nothing', 'GET /Notes read'])
   })
 
   it('does not count where a part of the path may be missing, or is a pattern', () => {
     const router = new Router().use('/:kind/:id', protect(guard, scopeRead)).get('/notes{/:id}', handler)
     router.get('/notes/:id{/parts}', handler).get(/^\/any/, handler)
     router.use(protect(guard, scopeWrite)).get(/^\/all/, handler)
-    expect(linesOf(router.routes())).toEqual([
+    expect(linesOf(router)).toEqual([
       'GET /notes{/:id} nothing',
       'GET /notes/:id{/parts} read',
       'GET /^\\/any/ nothing',

@@ -1,4 +1,4 @@
-import { nearestRule, type Route } from '../routes.ts'
+import { nearestRule, type Route, ruleOf } from '../routes.ts'
 
 /** The part of an entry of `app.routes` that is used. */
 interface Entry {
@@ -12,15 +12,25 @@ type Handler = ((...parts: never[]) => unknown) & { readonly __COMPOSED_HANDLER?
 
 /**
  * Every route of a Hono application, with its policy. Guards count that were added before the handler, for its path or above. A
- * handler is told from a middleware as Hono's own list does it: it takes no `next`.
+ * handler is told from a middleware as Hono's own list does it: it takes no `next`; but what stands last for a method and a path
+ * answers, whatever it takes. Not listed is what a handler mounted by `app.mount` serves: to Hono it is a middleware.
  */
 export function routesOf({ routes }: { readonly routes: readonly Entry[] }): readonly Route[] {
   return routes.flatMap((entry, at) => {
-    if (targetOf(entry.handler).length >= 2) return []
+    if (!answers(entry) && !isLast(entry, routes.slice(at + 1))) return []
     const before = routes.slice(0, at).filter((earlier) => precedes(earlier, entry))
     const policy = nearestRule(before.map(({ handler }) => targetOf(handler)))
     return [{ method: entry.method === 'ALL' ? '*' : entry.method, path: entry.path, policy }]
   })
+}
+
+function answers({ handler }: Entry): boolean {
+  return targetOf(handler).length < 2
+}
+
+function isLast({ method, path, handler }: Entry, later: readonly Entry[]): boolean {
+  if (method === 'ALL' || ruleOf(targetOf(handler)) !== undefined) return false
+  return !later.some((each) => each.method === method && each.path === path)
 }
 
 function targetOf(handler: Handler): Handler {
