@@ -1,5 +1,5 @@
 import { type Judge, type Reason, Refusal, recordingJudge, type Step, stepOfRefusal, strictJudge } from '@arctos/core'
-import { endSignal } from './access-end.ts'
+import { createAccessEnds } from './access-end.ts'
 import { type Answer, answerOf, challengeOf } from './answer.ts'
 import { type Configuration, type ResourceServerOptions, readConfiguration, type ScopeTexts } from './configuration.ts'
 import { readCredential } from './credentials.ts'
@@ -74,7 +74,7 @@ export interface ResourceServer<Scope extends string = string> {
   findRefusal(receipt: string): RefusalReport | undefined
   /** What was counted and measured so far, in the text format of Prometheus; nothing in it comes from a request. */
   metrics(): string
-  /** Fires when the access ends: a stream that outlives its token is closed with it. Today that is the expiry of the token. */
+  /** Fires when the access ends, for streams that outlive their token: at its expiry, or when `revoke` takes it back. */
   endOf(access: Access): AbortSignal
   /**
    * Takes back a token, a grant, or everything of somebody issued so far, at once and in this process alone. Throws a TypeError for
@@ -93,7 +93,12 @@ export function resourceServer<const Scopes extends ScopeTexts>(
   const { resource, authorizationServers, scopes, transports, clockToleranceSeconds, now, metrics } = configuration
   const policyContext = { ...configuration, canAsk: configuration.introspection !== undefined }
   const registry = createIssuerRegistry(configuration)
-  const revocations = createRevocationState({ ...configuration, onlyIssuer: onlyIssuerOf(configuration) })
+  const revocations = createRevocationState({
+    ...configuration,
+    onlyIssuer: onlyIssuerOf(configuration),
+    onChange: () => ends.sweep(),
+  })
+  const ends = createAccessEnds({ clockToleranceSeconds, isGood: revocations.isGood })
   const checkToken = createTokenChecker(configuration, registry, revocations)
   const metadataUrl = metadataUrlOf(resource)
   const { receipts, onRefusal, journal, meter } = options
@@ -192,7 +197,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     },
     findRefusal: (receipt) => reporter.find(receipt),
     metrics: () => formatPrometheus(metrics, { resource }),
-    endOf: (access) => endSignal(access, now(), clockToleranceSeconds),
+    endOf: (access) => ends.signalOf(access, now()),
     revoke: (entry) => revocations.add(entry, now() / 1_000),
     reload: registry.reload,
   }

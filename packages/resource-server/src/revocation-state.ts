@@ -45,6 +45,8 @@ export interface RevocationStateOptions {
   /** No token lives longer, so that an entry of that age has nothing left to end. */
   readonly longestTokenLifeSeconds: number
   readonly clockToleranceSeconds: number
+  /** Called after every change. */
+  readonly onChange?: () => void
 }
 
 /** The entries about one issuer's tokens: when each was made, or for a single token, when it is over (epoch seconds). */
@@ -112,6 +114,7 @@ export function createRevocationState(options: RevocationStateOptions): Revocati
       enter(entries, entry, now, now + longestTokenLifeSeconds)
       issuers.set(issuer, entries)
       seq += 1
+      options.onChange?.()
     },
     isGood: (access) => find(access) === undefined,
     judge(access, judge) {

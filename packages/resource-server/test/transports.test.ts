@@ -158,6 +158,20 @@ it('refuses a switch that is neither on nor off', () => {
 })
 
 describe('the end of an access', () => {
+  it('comes when the token is taken back, and no other', async () => {
+    const guard = guardOf(issuer)
+    const accessOf = async (jti: string) => {
+      const decision = await guard.authorize(request({ authorization: `Bearer ${issuer.token({ jti })}` }))
+      if (!decision.ok) throw new Error(decision.reason)
+      return decision.access
+    }
+    const [first, second] = await Promise.all([accessOf('first'), accessOf('second')])
+    const signals = [guard.endOf(first), guard.endOf(first), guard.endOf(second)]
+    guard.revoke({ kind: 'token', jti: 'first' })
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, false])
+    expect(guard.endOf(first).aborted).toBe(true)
+  })
+
   /** An access whose token expires at `expiresAt`, at a guard whose clock then stands at `now`; both in epoch seconds. */
   async function signalAt(now: number): Promise<AbortSignal> {
     const begin = Math.floor(Date.now() / 1_000)
