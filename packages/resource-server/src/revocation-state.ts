@@ -76,7 +76,7 @@ const sweepSeconds = 60
 
 /**
  * Small by construction: one number for each token, grant or principal that was taken back, whatever the number of tokens. An entry
- * forgets itself once every token that it could end has expired.
+ * whose tokens have all expired is forgotten with the next one that comes.
  */
 export function createRevocationState(options: RevocationStateOptions): RevocationState {
   const { longestTokenLifeSeconds, clockToleranceSeconds } = options

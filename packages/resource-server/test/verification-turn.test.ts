@@ -2,6 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type AccessToken, Refusal } from '@arctos/core'
 import { describe, expect, it } from 'vitest'
 import { createVerificationTurn } from '../src/verification-turn.ts'
+import { guardOf, present, verdicts } from './guard.ts'
+import { makeKey, startIssuer } from './issuer.ts'
 
 const access = {} as AccessToken
 
@@ -76,5 +78,35 @@ describe('the verifications of one turn', () => {
     }
     await nextTurn()
     expect(done).toBe(expected)
+  })
+})
+
+describe('a guard', () => {
+  it('answers everything that one turn brings, each for itself', async () => {
+    const issuer = await startIssuer()
+    const guard = guardOf(issuer)
+    await guard.reload()
+    const tokens = Array.from({ length: 300 }, (_, at) =>
+      at % 3 === 0
+        ? issuer.token({ jti: `${at}` }, {}, makeKey('ES256', issuer.key.kid))
+        : issuer.token({ jti: `${at}` }),
+    )
+    expect(await verdicts(guard, tokens)).toEqual({ good: 200, 'token.signature': 100 })
+    await issuer.close()
+  })
+
+  it('keeps nobody waiting who comes alone: the answer is there in the same turn', async () => {
+    const issuer = await startIssuer()
+    const guard = guardOf(issuer)
+    await guard.reload()
+    let isAnswered = false
+    const answer = present(guard, issuer.token()).then(() => {
+      isAnswered = true
+    })
+    await nextTurn()
+    await nextTurn()
+    expect(isAnswered).toBe(true)
+    await answer
+    await issuer.close()
   })
 })
