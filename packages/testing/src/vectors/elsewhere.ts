@@ -1,0 +1,112 @@
+import { badToken, bare, each, type GuardVector, good, multiple } from '../guard-vector.ts'
+
+/** A token comes from nowhere else: not from the query, the body, another header or a cookie. */
+export const elsewhereVectors: readonly GuardVector[] = [
+  ...each(
+    ['access_token', 'Access_Token', 'token', 'access_token[]', 'bearer', 'authorization', 'id_token', 'jwt'],
+    (name, number): GuardVector => ({
+      id: `query-${number}`,
+      title: `looks for no token in the query: ${name} [RFC 6750 §2.1(a), RFC 9700 §4.3.2]`,
+      ...(number === 1 ? { row: 19 } : {}),
+      route: 'read',
+      request: ({ good: token }) => ({ query: `?${encodeURIComponent(name)}=${token}` }),
+      expected: bare,
+    }),
+  ),
+  {
+    id: 'body-form',
+    title: 'looks for no token in the body [RFC 6750 §2.1(a)]',
+    row: 19,
+    route: 'form',
+    request: ({ good: token }) => ({ body: `access_token=${token}` }),
+    expected: bare,
+  },
+  {
+    id: 'body-form-method',
+    title: 'takes no Authorization header from the body [RFC 6750 §2.1(a)]',
+    route: 'form',
+    request: ({ good: token }) => ({ body: `Authorization=Bearer+${token}&_method=GET` }),
+    expected: bare,
+  },
+  {
+    id: 'body-unfinished',
+    title: 'waits for no body to refuse a request without credentials [RFC 6750 §3.1(d), RFC 9110 §10.1.1]',
+    beyond: true,
+    route: 'form',
+    request: () => ({ headers: { 'content-length': '100000' }, body: 'note=1', unfinished: true }),
+    expected: bare,
+  },
+  {
+    id: 'body-unfinished-bad-token',
+    title: 'waits for no body to refuse a bad token [RFC 6750 §3.1(b), RFC 9110 §10.1.1]',
+    beyond: true,
+    route: 'form',
+    request: ({ token }) => ({
+      authorization: [`Bearer ${token({ aud: 'https://other.example.com' })}`],
+      headers: { 'content-length': '100000' },
+      body: 'note=1',
+      unfinished: true,
+    }),
+    expected: badToken('token.audience'),
+  },
+  {
+    id: 'header-and-query',
+    title: 'refuses a token in header and query [RFC 6750 §2]',
+    row: 20,
+    route: 'read',
+    request: ({ good: token }) => ({ authorization: [`Bearer ${token}`], query: `?access_token=${token}` }),
+    expected: multiple,
+  },
+  {
+    id: 'header-and-escaped-query',
+    title: 'refuses a token in header and query, its name escaped [RFC 6750 §2]',
+    route: 'read',
+    request: ({ good: token }) => ({ authorization: [`Bearer ${token}`], query: `?a=1&access%5Ftoken=${token}` }),
+    expected: multiple,
+  },
+  {
+    id: 'header-and-empty-query',
+    title: 'refuses a token in the header beside an empty one in the query [RFC 6750 §2]',
+    beyond: true,
+    route: 'read',
+    request: ({ good: token }) => ({ authorization: [`Bearer ${token}`], query: '?access_token=' }),
+    expected: multiple,
+  },
+  ...each(
+    [
+      'proxy-authorization',
+      'x-authorization',
+      'x-access-token',
+      'x-auth-token',
+      'x-api-key',
+      'x-forwarded-access-token',
+      'x-forwarded-authorization',
+      'x-amzn-oidc-accesstoken',
+      'sec-websocket-protocol',
+    ],
+    (name, number): GuardVector => ({
+      id: `other-header-${number}`,
+      title: `looks for no token in the header ${name} [RFC 6750 §2.1(a)]`,
+      route: 'read',
+      request: ({ good: token }) => ({ headers: { [name]: `Bearer ${token}` } }),
+      expected: bare,
+    }),
+  ),
+  {
+    id: 'cookie',
+    title: 'looks for no token in cookies [RFC 6750 §2.1(a)]',
+    route: 'read',
+    request: ({ good: token }) => ({ headers: { cookie: `access_token=${token}; Authorization=Bearer ${token}` } }),
+    expected: bare,
+  },
+  {
+    id: 'long-query',
+    title: 'takes a good token whatever else is in the query [RFC 6750 §2.1(a)]',
+    route: 'read',
+    request: ({ good: token }) => ({
+      authorization: [`Bearer ${token}`],
+      query: `?__proto__=1&constructor[prototype]=2&a=%zz&${'b=1&'.repeat(200)}c=%ff`,
+    }),
+    expected: { ...good, otherwise: [400] },
+  },
+]
