@@ -27,10 +27,7 @@ interface ExpressRequest extends NodeRequest {
 type Middleware = (request: ExpressRequest, response: NodeResponse, next: (error?: unknown) => void) => void
 
 /** Guards the handlers that follow it; they find `request.access`. */
-export function protect<Scope extends string>(
-  api: ResourceServer<Scope>,
-  policy: Policy<NoInfer<Scope>> = {},
-): Middleware {
+export function protect<S extends string>(api: ResourceServer<S>, policy: Policy<NoInfer<S>> = {}): Middleware {
   const decide = api.guard(policy)
   const middleware: Middleware = (request, response, next) => {
     decide(guardRequest(request, request.originalUrl ?? request.url, request.body))

@@ -25,10 +25,7 @@ interface Context {
 type Middleware = (context: Context, next: () => Promise<void>) => Promise<Response | undefined>
 
 /** Guards the handlers that follow it; they find `c.var.access`. */
-export function protect<Scope extends string>(
-  api: ResourceServer<Scope>,
-  policy: Policy<NoInfer<Scope>> = {},
-): Middleware {
+export function protect<S extends string>(api: ResourceServer<S>, policy: Policy<NoInfer<S>> = {}): Middleware {
   const decide = api.guard(policy)
   const middleware: Middleware = async (context, next) => {
     const { raw } = context.req
@@ -38,8 +35,7 @@ export function protect<Scope extends string>(
     if (!decision.ok) return toResponse(decision.response)
     context.set('access', decision.access)
     await next()
-    const { cacheControl } = decision
-    if (cacheControl !== undefined && lacksPrivacy(context.res)) context.header('cache-control', cacheControl)
+    if (decision.cacheControl && lacksPrivacy(context.res)) context.header('cache-control', decision.cacheControl)
     return undefined
   }
   return markPolicy(middleware, policy)
@@ -47,10 +43,7 @@ export function protect<Scope extends string>(
 
 /** Declares that the handlers that follow it are for everybody. */
 export function open(): Middleware {
-  return markOpen(async (_context, next) => {
-    await next()
-    return undefined
-  })
+  return markOpen(async (_context, next) => void (await next()))
 }
 
 /** Serves the metadata of the resource: `app.use(protectedResourceMetadata(api))`. RFC 9728 §3 */

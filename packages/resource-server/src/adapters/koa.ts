@@ -28,10 +28,7 @@ interface Context {
 type Middleware = (context: Context, next: () => Promise<unknown>) => Promise<void>
 
 /** Guards the handlers that follow it; they find `ctx.state.access`. */
-export function protect<Scope extends string>(
-  api: ResourceServer<Scope>,
-  policy: Policy<NoInfer<Scope>> = {},
-): Middleware {
+export function protect<S extends string>(api: ResourceServer<S>, policy: Policy<NoInfer<S>> = {}): Middleware {
   const decide = api.guard(policy)
   const middleware: Middleware = async (context, next) => {
     const decision = await decide(guardRequest(context.req, context.originalUrl, context.request.body))

@@ -23,10 +23,7 @@ type Decorator = (target: object, name?: string | symbol, descriptor?: PropertyD
 const enforce = Symbol.for('arctos.enforce')
 
 /** Says what a controller, or one of its methods, asks of a token. Where both speak, the method's word counts alone. */
-export function Protect<Scope extends string>(
-  api: ResourceServer<Scope>,
-  policy: Policy<NoInfer<Scope>> = {},
-): Decorator {
+export function Protect<S extends string>(api: ResourceServer<S>, policy: Policy<NoInfer<S>> = {}): Decorator {
   const value = api.guard(policy)
   return (target, _name, descriptor) => {
     Object.defineProperty(markPolicy((descriptor?.value ?? target) as Handler, policy), enforce, { value })
