@@ -33,20 +33,27 @@ export function createRegistration(
   return { issuer, clientId, authenticate: auth, environment, metadata, timeoutMs: timeoutMs ?? defaultTimeoutMs }
 }
 
+export interface PostOptions {
+  readonly attempts: 'one' | 'several'
+  readonly secrets: readonly string[]
+  readonly beforeEach?: (() => Promise<void>) | undefined
+}
+
 /**
  * Posts a form to an endpoint and returns the answer with status 200 (RFC 6749 §3.2). No signal of the caller reaches the
  * request: once it is sent the server may act on it, and whoever gives up then has lost what the server answers.
  *
  * @param attempts `several` repeats after a lost answer or "not now", for requests that may arrive twice
  * @param secrets values among the parameters that no error may quote
+ * @param beforeEach the last thing before each attempt is sent; what it throws is thrown
  */
 export async function postForm(
   registration: Registration,
   endpoint: EndpointName,
   parameters: FormParameters,
-  { attempts, secrets }: { readonly attempts: 'one' | 'several'; readonly secrets: readonly string[] },
+  { attempts, secrets, beforeEach }: PostOptions,
 ): Promise<Answer> {
-  const once = (): Promise<Answer> => postOnce(registration, endpoint, parameters, secrets)
+  const once = (): Promise<Answer> => postOnce(registration, endpoint, parameters, secrets, beforeEach)
   return attempts === 'one' ? await once() : await withRetries(once, registration.environment)
 }
 
@@ -55,6 +62,7 @@ async function postOnce(
   endpoint: EndpointName,
   parameters: FormParameters,
   secrets: readonly string[],
+  beforeEach: PostOptions['beforeEach'],
 ): Promise<Answer> {
   const { environment, timeoutMs } = registration
   const url = await endpointUrl(registration, endpoint)
@@ -66,6 +74,7 @@ async function postOnce(
   }
   const headers = new Headers({ accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' })
   if (credentials.authorization !== undefined) headers.set('authorization', credentials.authorization)
+  await beforeEach?.()
   const answer = await askServer(environment, url, { method: 'POST', headers, body: form.toString() }, timeoutMs)
   if (answer.status === 200) return answer
   throw errorOfAnswer(answer, url, [...secrets, ...credentials.secrets], environment.nowSeconds())

@@ -16,6 +16,8 @@ export type ClientErrorCode =
   | 'session_over'
   /** What the store holds is not a session of this client. */
   | 'store_refused'
+  /** The store cannot be read or written now. Nothing was sent and nothing was lost. */
+  | 'store_unavailable'
   /** The URL does not belong to the resource, so it gets no token. */
   | 'outside_resource'
   /** The answer that came to the loopback port is not the one that was asked for. */

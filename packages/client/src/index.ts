@@ -19,4 +19,4 @@ export {
 export type { LoginOptions } from './login.ts'
 export type { ResourceFetch } from './resource-fetch.ts'
 export type { Session } from './session.ts'
-export { memoryStore, type SessionStore } from './session-store.ts'
+export { memoryStore, type SecureItem, type SessionStore, singleProcessStore } from './session-store.ts'

@@ -1,14 +1,16 @@
-import { resourceKey, type Secret } from '@arctos/core'
+import { encodeBase64url, resourceKey, type Secret } from '@arctos/core'
 import type { Registration } from './endpoint.ts'
-import { OAuthError, SessionOver } from './errors.ts'
+import { OAuthError, SessionOver, Unavailable } from './errors.ts'
+import { type Lease, LeaseLost, underLease } from './session-lease.ts'
 import { formatSessionState, parseSessionState, type SessionState } from './session-state.ts'
 import type { SessionStore } from './session-store.ts'
 import { type HeldToken, requestToken, type TokenAnswer } from './token-answer.ts'
 import { isUsable } from './token-keeper.ts'
 
 /**
- * The one place where a session changes. One change at a time in this process; between processes the store's compare-and-swap
- * decides, and the server answers the retry of a refresh token with the same successor.
+ * The one place where a session changes. One change at a time in this process, one process at a time by the store's lease; what a
+ * lease cannot promise (processes stand still, and wake up) the store's compare-and-swap decides, and the server answers the
+ * retry of a refresh token with the same successor. Nothing is deleted when something fails.
  */
 export interface SessionRenewal {
   /** A token for the resource other than the old one: from the store if another process was faster, else from the server. */
@@ -25,6 +27,8 @@ interface Kept {
 }
 
 const swapLimit = 5
+const saveAttempts = 3
+const leaseLimit = 5
 
 export function createSessionRenewal(
   registration: Registration,
@@ -33,12 +37,14 @@ export function createSessionRenewal(
 ): SessionRenewal {
   const { issuer, clientId, environment } = registration
   const exclusively = createQueue()
+  // What is written under this name was written by us, and nobody else's lease is ever touched by it.
+  const owner = encodeBase64url(environment.random(12))
   let latest = initial
   // What the server answered and the store did not take. It is held on to, for the store's text is worth less and less.
   let unsaved: Kept | undefined
 
   const load = async (): Promise<Kept> => {
-    if (unsaved !== undefined) return unsaved
+    if (unsaved !== undefined && (await save(unsaved)) === 'failed') return unsaved
     const text = await store.read()
     if (text === undefined) throw new SessionOver('the store does not hold the session any more')
     const state = parseSessionState(text, issuer, clientId)
@@ -46,18 +52,25 @@ export function createSessionRenewal(
     return { text, state }
   }
 
-  const swap = async (expected: Secret, state: SessionState): Promise<boolean> => {
+  /** Puts a state in the place of the text that it came of. */
+  const save = async ({ text, state }: Kept): Promise<'saved' | 'changed' | 'failed'> => {
     latest = state
-    try {
-      const swapped = await store.compareAndSwap(expected, formatSessionState(state))
-      unsaved = undefined
-      return swapped
-    } catch {
-      if (unsaved === undefined) {
-        process.emitWarning('the session could not be saved; it lives on in this process only', 'ArctosWarning')
+    for (let count = 1; ; count++) {
+      try {
+        const saved = await store.compareAndSwap(text, formatSessionState(state))
+        unsaved = undefined
+        return saved ? 'saved' : 'changed'
+      } catch {
+        if (unsaved === undefined && count < saveAttempts) {
+          await environment.wait(100 * 2 ** count)
+          continue
+        }
+        if (unsaved === undefined) {
+          process.emitWarning('the session could not be saved; it lives on in this process only', 'ArctosWarning')
+        }
+        unsaved = { text, state }
+        return 'failed'
       }
-      unsaved = { text: expected, state }
-      return true
     }
   }
 
@@ -65,10 +78,23 @@ export function createSessionRenewal(
   const update = async (from: Kept, change: (state: SessionState) => SessionState | undefined): Promise<void> => {
     let kept = from
     for (let count = 0; count < swapLimit; count++) {
-      const next = change(kept.state)
-      if (next === undefined || (await swap(kept.text, next))) return
+      const state = change(kept.state)
+      if (state === undefined || (await save({ text: kept.text, state })) !== 'changed') return
       kept = await load()
     }
+  }
+
+  /**
+   * Notes in the store that the refresh token is about to be sent. It is what tells after a crash that an answer may have been
+   * lost, it bears our name, and it proves that the answer can be stored: a token is not spent where that cannot be.
+   */
+  const announce = async ({ text, state }: Kept): Promise<Kept> => {
+    // The store lags behind already, and does not take anything: to stop now would only lose what we have.
+    if (unsaved !== undefined) return unsaved
+    const announced = { ...state, renewal: { owner, since: environment.nowSeconds() } }
+    const next = formatSessionState(announced)
+    if (!(await store.compareAndSwap(text, next))) throw new LeaseLost('the session was changed by another process')
+    return { text: next, state: announced }
   }
 
   const keep = async (from: Kept, presented: Secret, answer: TokenAnswer, resource: string): Promise<void> => {
@@ -81,50 +107,107 @@ export function createSessionRenewal(
         isUsable(held, environment.nowSeconds(), true),
       )
       const accessTokens = { ...Object.fromEntries(others), [resourceKey(resource)]: answer.accessToken }
-      return { ...state, refreshToken: successor, accessTokens }
+      return { ...state, refreshToken: successor, accessTokens, renewal: undefined }
     })
   }
 
-  const refuse = async (kept: Kept, refusal: OAuthError): Promise<SessionOver> => {
+  const refuse = async (kept: Kept, refusal: OAuthError, wasInterrupted: boolean): Promise<SessionOver> => {
     await update(kept, (state) =>
       same(state.refreshToken, kept.state.refreshToken) ? { ...state, ended: 'invalid_grant' } : undefined,
     )
-    return new SessionOver('the session is over: the server no longer takes its refresh token. Log in again', refusal)
+    const why = wasInterrupted ? ', after a renewal that was interrupted and came too late to be repeated' : ''
+    return new SessionOver(
+      `the session is over: the server no longer takes its refresh token${why}. Log in again`,
+      refusal,
+    )
   }
 
-  const renew = async (resource: string, old: HeldToken | undefined, mayReread: boolean): Promise<HeldToken> => {
-    const kept = await load()
-    const { state } = kept
+  /** A good token that another process stored. */
+  const find = ({ state }: Kept, resource: string, old: HeldToken | undefined): HeldToken | undefined => {
     if (state.ended !== undefined) throw sessionOver(state)
     const stored = state.accessTokens[resourceKey(resource)]
-    if (stored && !same(stored.token, old?.token) && isUsable(stored, environment.nowSeconds(), true)) return stored
-    if (state.refreshToken === undefined) {
+    const isGood = stored && !same(stored.token, old?.token) && isUsable(stored, environment.nowSeconds(), true)
+    return isGood ? stored : undefined
+  }
+
+  /** Under the lease: reads again, announces, sends, stores. */
+  const renewAsHolder = async (
+    resource: string,
+    old: HeldToken | undefined,
+    lease: Lease,
+    mayReread: boolean,
+  ): Promise<HeldToken> => {
+    const kept = await load()
+    const found = find(kept, resource, old)
+    if (found !== undefined) return found
+    const { refreshToken, renewal } = kept.state
+    if (refreshToken === undefined) {
       throw new SessionOver('the access token is over and there is no refresh token. Log in again, with offline_access')
     }
+    const announced = await announce(kept)
+    const beforeEach = async (): Promise<void> => {
+      if (unsaved !== undefined) return
+      // Between an attempt and the next one, or while everything stood still, others may have gone on without us.
+      await lease.confirm()
+      if (!same(await store.read(), announced.text)) throw new LeaseLost('the session was changed by another process')
+    }
     try {
-      const answer = await requestToken(registration, refreshRequest(state.refreshToken, resource, state))
-      await keep(kept, state.refreshToken, answer, resource)
+      const answer = await requestToken(registration, {
+        ...refreshRequest(refreshToken, resource, announced.state),
+        beforeEach,
+      })
+      await keep(announced, refreshToken, answer, resource)
       return answer.accessToken
     } catch (error) {
       if (!(error instanceof OAuthError) || error.error !== 'invalid_grant') throw error
       // Another process may have moved the session on, so that it was only our copy of the token that was too old.
-      const movedOn = mayReread && !same((await load()).state.refreshToken, state.refreshToken)
-      if (movedOn) return await renew(resource, old, false)
-      throw await refuse(kept, error)
+      const movedOn = mayReread && !same((await load()).state.refreshToken, refreshToken)
+      if (movedOn) return await renewAsHolder(resource, old, lease, false)
+      throw await refuse(announced, error, renewal !== undefined)
+    }
+  }
+
+  /** Looks again after another process came between, which only one that stood still ever sees. */
+  const asHolder = async <Result>(
+    task: (lease: Lease) => Promise<Result>,
+    meanwhile: () => Promise<Result | undefined>,
+  ): Promise<Result> => {
+    for (let count = 1; ; count++) {
+      try {
+        return await underLease(store, owner, task, meanwhile)
+      } catch (error) {
+        if (!(error instanceof LeaseLost)) throw error
+        if (count === leaseLimit) throw new Unavailable('other processes keep changing the session')
+      }
     }
   }
 
   return {
-    renew: (resource, old) => exclusively(() => renew(resource, old, true)),
+    renew: (resource, old) =>
+      exclusively(() =>
+        asHolder(
+          (lease) => renewAsHolder(resource, old, lease, true),
+          async () => find(await load(), resource, old),
+        ),
+      ),
     canRenew: () => latest.refreshToken !== undefined && latest.ended === undefined,
     end: (revoke) =>
-      exclusively(async () => {
-        const kept = await load()
-        if (kept.state.ended !== undefined) return
-        await revoke(kept.state)
-        await update(kept, (state) => ({ ...state, refreshToken: undefined, accessTokens: {}, ended: 'revoked' }))
-      }),
+      exclusively(() =>
+        asHolder(
+          async () => {
+            const kept = await load()
+            if (kept.state.ended !== undefined) return
+            await revoke(kept.state)
+            await update(kept, revoked)
+          },
+          async () => undefined,
+        ),
+      ),
   }
+}
+
+function revoked(state: SessionState): SessionState {
+  return { ...state, refreshToken: undefined, accessTokens: {}, renewal: undefined, ended: 'revoked' }
 }
 
 function refreshRequest(refreshToken: Secret, resource: string, { scope }: SessionState) {

@@ -20,6 +20,8 @@ export interface SessionState {
   readonly refreshToken: Secret | undefined
   /** One access token for each resource, by resource identifier. */
   readonly accessTokens: Readonly<Record<string, HeldToken>>
+  /** Set before the refresh token is sent, taken away with the answer: who sent it, and when (epoch seconds). */
+  readonly renewal?: { readonly owner: string; readonly since: number } | undefined
   /** Why it is over. It is marked and kept, not deleted, so that nobody takes a lost session for one that never was. */
   readonly ended: 'invalid_grant' | 'revoked' | undefined
 }
@@ -28,7 +30,7 @@ const format = 1
 
 /** The text that a store keeps. */
 export function formatSessionState(state: SessionState): Secret {
-  const { issuer, clientId, scope, refreshToken, accessTokens, ended } = state
+  const { issuer, clientId, scope, refreshToken, accessTokens, renewal, ended } = state
   const tokens = Object.entries(accessTokens).map(([resource, held]) => ({
     resource,
     token: held.token.reveal(),
@@ -36,8 +38,8 @@ export function formatSessionState(state: SessionState): Secret {
     obtained_at: held.obtainedAt,
     expires_at: held.expiresAt,
   }))
-  const members = { format, issuer, client_id: clientId, scope, ended, refresh_token: refreshToken?.reveal(), tokens }
-  return new Secret(JSON.stringify(members))
+  const members = { format, issuer, client_id: clientId, scope, ended, refresh_token: refreshToken?.reveal() }
+  return new Secret(JSON.stringify({ ...members, renewal, tokens }))
 }
 
 /**
@@ -60,6 +62,7 @@ export function parseSessionState(text: Secret, issuer: string, clientId: string
     scope: readWords(json),
     refreshToken: refreshToken === undefined ? undefined : new Secret(refreshToken),
     accessTokens: Object.fromEntries(tokens.map(readHeldToken)),
+    renewal: readRenewal(json['renewal']),
     ended,
   }
 }
@@ -72,6 +75,14 @@ function readHeldToken(json: unknown): [string, HeldToken] {
   if (resource === undefined || token === undefined || obtainedAt === undefined) throw damaged('has half a token')
   const expiresAt = readNumber(json, 'expires_at')
   return [resource, { token: new Secret(token), scope: readWords(json), obtainedAt, expiresAt }]
+}
+
+function readRenewal(json: unknown): SessionState['renewal'] {
+  if (json === undefined) return undefined
+  const owner = isJsonObject(json) ? readString(json, 'owner') : undefined
+  const since = isJsonObject(json) ? readNumber(json, 'since') : undefined
+  if (owner === undefined || since === undefined) throw damaged('has half a note of a renewal')
+  return { owner, since }
 }
 
 function readWords(json: JsonObject): readonly string[] {

@@ -27,13 +27,15 @@ export interface TokenRequest {
   readonly attempts: 'one' | 'several'
   /** What the token may do where the answer does not say (RFC 6749 §5.1). */
   readonly scope: readonly string[]
+  /** The last thing before each attempt is sent; what it throws is thrown. */
+  readonly beforeEach?: () => Promise<void>
 }
 
 /** Asks for a token and reads the answer. Throws `oauth_error`, `unavailable`, `answer_refused` or what discovery throws. */
 export async function requestToken(registration: Registration, request: TokenRequest): Promise<TokenAnswer> {
-  const { parameters, attempts } = request
+  const { parameters, attempts, beforeEach } = request
   const secrets = request.secretParameters.flatMap((name) => parameters[name] ?? [])
-  const answer = await postForm(registration, 'tokenEndpoint', parameters, { attempts, secrets })
+  const answer = await postForm(registration, 'tokenEndpoint', parameters, { attempts, secrets, beforeEach })
   const json = readJson(answer)
   if (json === undefined) throw refused(registration, 'it is not a JSON object sent as application/json')
   return readTokenAnswer(json, registration, request.scope, answer.sentAt)

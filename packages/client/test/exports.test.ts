@@ -13,6 +13,7 @@ describe('@arctos/client', () => {
       'memoryStore',
       'oauthClient',
       'privateKeyJwt',
+      'singleProcessStore',
     ])
   })
 

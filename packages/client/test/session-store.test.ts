@@ -70,11 +70,12 @@ describe('a session in a store', () => {
     const inner = memoryStore()
     let written = 0
     const store: SessionStore = {
-      read: () => inner.read(),
+      ...inner,
       compareAndSwap: async (expected, next) => {
         // Another process notes a token for a resource of its own, just before us.
         const text = (await inner.read())?.reveal()
-        if (text !== undefined && written++ === 0) {
+        // The second write of a renewal is the one that stores its answer.
+        if (text !== undefined && written++ === 1) {
           const other = '{"resource":"https://other.example.com","token":"at-other","scope":[],"obtained_at":1}'
           await inner.compareAndSwap(expected, new Secret(text.replace('"tokens":[', `"tokens":[${other},`)))
         }
@@ -140,13 +141,14 @@ describe('a session in a store', () => {
     const notes = (await program.login({ resource, scope, openBrowser, store })).fetch({ resource })
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
     onTestFinished(() => warn.mockRestore())
-    state.broken = true
+    // The first write announces the renewal, and the answer is the first thing that is not stored.
+    state.brokenAfter = 1
     for (let count = 0; count < 2; count++) {
       world.advance(601)
       expect((await notes('/notes')).status).toBe(200)
     }
     expect(warn).toHaveBeenCalledTimes(1)
-    state.broken = false
+    state.brokenAfter = Number.POSITIVE_INFINITY
     world.advance(601)
     expect((await notes('/notes')).status).toBe(200)
     world.advance(601)
@@ -158,7 +160,7 @@ describe('a session in a store', () => {
   it('that cannot be stored at all is no login', async () => {
     const { program, resource, openBrowser } = await startScene()
     const { store, state } = cellStore()
-    state.broken = true
+    state.brokenAfter = 0
     await expect(program.login({ resource, scope, openBrowser, store })).rejects.toThrow('disk full')
   })
 
@@ -179,13 +181,13 @@ describe('a session in a store', () => {
     const damaged = new Secret(damage(text?.reveal() ?? ''))
     await store.compareAndSwap(text, damaged)
     await expect(program.resume({ store })).rejects.toMatchObject({ code: 'store_refused' })
-    expect(await store.read()).toBe(damaged)
+    expect((await store.read())?.reveal()).toBe(damaged.reveal())
   })
 })
 
-/** A store that can be emptied from outside and can fail to write. */
-function cellStore(): { store: SessionStore; state: { broken: boolean }; empty: () => void } {
-  const state = { broken: false }
+/** A store that can be emptied from outside, and can fail after so many more writes. */
+function cellStore(): { store: SessionStore; state: { brokenAfter: number }; empty: () => void } {
+  const state = { brokenAfter: Number.POSITIVE_INFINITY }
   let inner = memoryStore()
   return {
     state,
@@ -195,9 +197,11 @@ function cellStore(): { store: SessionStore; state: { broken: boolean }; empty: 
     store: {
       read: () => inner.read(),
       compareAndSwap: async (expected, next) => {
-        if (state.broken) throw new Error('disk full')
+        if (state.brokenAfter-- <= 0) throw new Error('disk full')
         return await inner.compareAndSwap(expected, next)
       },
+      lease: (owner, durationMs) => inner.lease(owner, durationMs),
+      watch: (changed) => inner.watch(changed),
     },
   }
 }
