@@ -13,7 +13,7 @@ export type AuthorizationServerOption =
 
 /**
  * Who is trusted: a list, or a function that says it for each request, for instance by the tenant that its host names. What
- * the function trusts must follow from what the sender cannot choose freely; a token is never shown to it.
+ * the function trusts must follow from what the sender cannot choose freely, and so never from the token.
  */
 export type AuthorizationServersOption =
   | readonly AuthorizationServerOption[]

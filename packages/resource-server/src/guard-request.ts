@@ -16,13 +16,20 @@ export interface GuardRequest {
   readonly form?: FormFields | (() => Promise<FormFields | undefined>) | undefined
 }
 
-export type HeaderSource =
-  | { get(name: string): string | null }
-  | Readonly<Record<string, string | readonly string[] | undefined>>
+export type HeaderSource = HeaderLookup | Readonly<Record<string, string | readonly string[] | undefined>>
 
-/** Every value that a header came with, in order. Names compare without case. */
+/** Headers by name, whatever its case: Fetch `Headers` are one, and every adapter gives one. */
+export interface HeaderLookup {
+  /** The values of a header with commas between; `null` where there is none. */
+  get(name: string): string | null
+  /** Every value by itself, for those who know. */
+  readonly valuesOf?: (name: string) => readonly string[]
+}
+
+/** Every value that a header came with, in order. Names compare without case. @param name in lower case */
 export function headerValues(headers: HeaderSource, name: string): readonly string[] {
   if (isLookup(headers)) {
+    if (headers.valuesOf !== undefined) return headers.valuesOf(name)
     const value = headers.get(name)
     return value === null || value === undefined ? [] : [value]
   }
@@ -35,7 +42,7 @@ export function headerValues(headers: HeaderSource, name: string): readonly stri
   return values
 }
 
-function isLookup(headers: HeaderSource): headers is { get(name: string): string | null } {
+function isLookup(headers: HeaderSource): headers is HeaderLookup {
   return typeof headers['get'] === 'function'
 }
 

@@ -6,7 +6,7 @@ export type {
 } from './authorization-servers.ts'
 export type { ResourceServerOptions, ScopeTexts } from './configuration.ts'
 export type { FormFields } from './form-body.ts'
-export type { GuardRequest, HeaderSource } from './guard-request.ts'
+export { type GuardRequest, type HeaderLookup, type HeaderSource, headerValues } from './guard-request.ts'
 export type { IntrospectionOptions } from './introspection-options.ts'
 export type { Meter } from './opentelemetry.ts'
 export type { Fetch } from './outbound-fetch.ts'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { policyOf, requirePolicy } from '../src/index.ts'
+import { type GuardRequest, headerValues, policyOf, requirePolicy } from '../src/index.ts'
 import type { App, Received, Sent } from './apps/app.ts'
 import { apps } from './apps.ts'
 import { guardOf } from './guard.ts'
@@ -101,6 +101,16 @@ describe.each(Object.entries(apps))('%s', (name, start) => {
     if (origin === undefined) return
     const pieces = ['note=hel', 'lo&access_', `token=${issuer.token({ sub: 'user-8' })}`]
     expect(JSON.parse(await sendPieces(`${origin}/read`, pieces))).toEqual({ subject: 'user-8', note: 'hello' })
+  })
+
+  it('shows the headers of a request to whoever says whose tokens it may carry [RFC 9068 §4(b)]', async () => {
+    const isOurs = ({ headers }: GuardRequest) => headerValues(headers, 'host').join() === 'ours.example'
+    const tenants = await start(
+      guardOf(issuer, { authorizationServers: (asked) => (isOurs(asked) ? [issuer.issuer] : []) }),
+    )
+    const at = (host: string) => ask(tenants, { authorization: good(), headers: { host } })
+    expect([await at('ours.example'), await at('theirs.example')]).toEqual([{ subject: 'user-7' }, 401])
+    await tenants.close()
   })
 
   it('lists its routes with their policies, and names the forgotten one', () => {

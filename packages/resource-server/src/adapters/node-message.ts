@@ -1,6 +1,6 @@
 import type { Answer } from '../answer.ts'
 import type { FormFields } from '../form-body.ts'
-import type { GuardRequest } from '../guard-request.ts'
+import type { GuardRequest, HeaderLookup } from '../guard-request.ts'
 import { readForm } from './node-form.ts'
 
 /** The part of a request of `node:http` (or `node:http2`) that is used. */
@@ -20,24 +20,39 @@ export interface NodeResponse {
 }
 
 /**
- * Node's `headers` drops the second of two Authorization headers without a word; `rawHeaders` has both (RFC 6750 §2).
+ * What the guard sees of a request of Node.
  *
  * @param url what came, where a framework cuts `request.url`
  * @param body what a body parser left, if one ran before the guard
  */
 export function guardRequest(request: NodeRequest, url = request.url, body?: unknown): GuardRequest {
-  const authorization: string[] = []
-  const contentType: string[] = []
-  const { rawHeaders } = request
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]
-    const value = rawHeaders[at + 1]
-    if (name === undefined || value === undefined) continue
-    if (name.length === 13 && name.toLowerCase() === 'authorization') authorization.push(value)
-    else if (name.length === 12 && name.toLowerCase() === 'content-type') contentType.push(value)
-  }
   const form = isFields(body) ? body : () => readForm(request)
-  return { method: request.method ?? '', url: url ?? '', headers: { authorization, 'content-type': contentType }, form }
+  return { method: request.method ?? '', url: url ?? '', headers: headersOf(request.rawHeaders), form }
+}
+
+/**
+ * Node's `headers` drops the second of two Authorization headers without a word; `rawHeaders` has both (RFC 6750 §2). Looked up
+ * when asked for: most requests are decided by one of them.
+ */
+export function headersOf(rawHeaders: readonly string[]): HeaderLookup {
+  const valuesOf = (name: string): readonly string[] => {
+    const values: string[] = []
+    for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+      const found = rawHeaders[at]
+      if (found?.length === name.length && found.toLowerCase() === name) values.push(rawHeaders[at + 1] ?? '')
+    }
+    return values
+  }
+  return {
+    valuesOf,
+    get(name) {
+      const lower = name.toLowerCase()
+      const values = valuesOf(lower)
+      // HTTP/2 has the host under a name of its own (RFC 9113 §8.3.1).
+      const all = values.length === 0 && lower === 'host' ? valuesOf(':authority') : values
+      return all.length === 0 ? null : all.join(', ')
+    },
+  }
 }
 
 function isFields(body: unknown): body is FormFields {

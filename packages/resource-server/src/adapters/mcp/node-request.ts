@@ -1,5 +1,6 @@
 import type { GuardRequest } from '../../guard-request.ts'
 import type { Access } from '../../token-check.ts'
+import { headersOf } from '../node-message.ts'
 import { type JsonBody, type NodeBodyRequest, readNodeBody } from './json-body.ts'
 
 /** The part of a request of `node:http` or Express that is used. A mounted router cuts `url`; `originalUrl` is what came. */
@@ -15,17 +16,9 @@ export interface McpNodeRequest extends NodeBodyRequest {
   access?: Access
 }
 
-const headersUsed = new Set(['authorization', 'mcp-method', 'mcp-name', 'mcp-session-id'])
-
-/** Each header with every value it came with: Node's `headers` drops the second of two Authorization headers (RFC 6750 §2). */
+/** What the guard sees of a request of Node; its body is not looked at for a token. */
 export function nodeRequest({ method = '', url = '', originalUrl = url, rawHeaders }: McpNodeRequest): GuardRequest {
-  const headers: Record<string, string[]> = {}
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]?.toLowerCase() ?? ''
-    const value = rawHeaders[at + 1]
-    if (value !== undefined && headersUsed.has(name)) headers[name] = [...(headers[name] ?? []), value]
-  }
-  return { method, url: originalUrl, headers }
+  return { method, url: originalUrl, headers: headersOf(rawHeaders) }
 }
 
 /** What the body says, whether a parser ran before the guard or not. */
