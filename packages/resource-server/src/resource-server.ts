@@ -17,7 +17,7 @@ import { describeResource, metadataUrlOf, type ResourceMetadata } from './resour
 import { createRevocationState, type Revocation, type RevocationState } from './revocation-state.ts'
 import { createSignedTokenChecker } from './signed-token.ts'
 import type { Access, TokenCheck, TokenChecker } from './token-check.ts'
-import { createIssuerRegistry, type IssuerRegistry } from './trusted-issuers.ts'
+import { createIssuerRegistry, type IssuerRegistry, namesOf } from './trusted-issuers.ts'
 import { createVerificationTurn } from './verification-turn.ts'
 import { createVerifiedTokens } from './verified-tokens.ts'
 
@@ -251,8 +251,7 @@ function createTokenChecker(
       return access instanceof Promise ? access.then((found) => checkFresh(found, check)) : checkFresh(access, check)
     }
     // Where the issuer of opaque tokens is not trusted for this request, it is not asked either.
-    const trusted = [...check.issuers.keys()].join(' ')
-    check.judge('trusted issuer', check.issuers.has(issuer), 'token.issuer', trusted, issuer)
+    check.judge('trusted issuer', check.issuers.has(issuer), 'token.issuer', namesOf(check.issuers), issuer)
     return Promise.resolve(checkOpaque(check)).then((access) => {
       revocations.judge(access, check.judge)
       return access

@@ -17,7 +17,7 @@ import {
 } from '@arctos/core'
 import type { RevocationState } from './revocation-state.ts'
 import type { TokenCheck, TokenChecker } from './token-check.ts'
-import { type AccessTokenKey, type TrustedIssuer, verifyAccessTokenSignature } from './trusted-issuers.ts'
+import { type AccessTokenKey, namesOf, type TrustedIssuer, verifyAccessTokenSignature } from './trusted-issuers.ts'
 import type { VerificationTurn } from './verification-turn.ts'
 import type { VerifiedTokens } from './verified-tokens.ts'
 
@@ -79,7 +79,7 @@ function createVerification(
 
     const issuer = readString(claims, 'iss')
     const keys = issuer === undefined ? undefined : issuers.get(issuer)
-    const trusted = keys === undefined ? [...issuers.keys()].join(' ') : keys.issuer
+    const trusted = keys === undefined ? namesOf(issuers) : keys.issuer
     judge('trusted issuer', keys !== undefined, 'token.issuer', trusted, issuer?.slice(0, 120))
     // A recording judge lets a stranger's token come this far; then any of the trusted issuers would have been right.
     if (issuer === undefined || keys === undefined) return checkClaims(claims, trusted, check)

@@ -29,6 +29,11 @@ export interface TrustedIssuer {
 /** The issuers whose tokens one request may carry, by identifier. */
 export type TrustedIssuers = ReadonlyMap<string, TrustedIssuer>
 
+/** Who is trusted, for an explanation: as many as fit, for whoever shows a stranger's token has it written down. */
+export function namesOf(issuers: TrustedIssuers): string {
+  return [...issuers.keys()].join(' ').slice(0, 200)
+}
+
 export interface IssuerRegistry {
   /**
    * Whose tokens this request may carry. The only place that says so: everything about a token, remembered decisions too, starts from

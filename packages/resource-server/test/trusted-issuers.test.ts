@@ -78,6 +78,14 @@ describe('a list of issuers', () => {
   })
 })
 
+it('writes down some of many issuers where a token is of none of them', async () => {
+  const lines: string[] = []
+  const authorizationServers = Array.from({ length: 1_000 }, (_, index) => `https://as-${index}.example`)
+  const guard = guardOf(ours, { authorizationServers, journal: (line) => void lines.push(line) })
+  expect(await verdict(guard, ours.token())).toBe('token.issuer')
+  expect(lines.map((line) => line.length < 1_000)).toEqual([true])
+})
+
 describe('issuers by request', () => {
   it('are those that the function names for it, whatever the token says [RFC 9068 §4(b)]', async () => {
     const guard = tenants({ 'a.example': [ours.issuer], 'b.example': [theirs.issuer] })
