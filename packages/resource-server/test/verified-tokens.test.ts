@@ -115,6 +115,25 @@ describe('remembered tokens', () => {
     expect([first.ok, second.ok ? 'good' : second.reason]).toEqual([true, 'token.issuer'])
   })
 
+  it('share lists of scopes, but never two that only look alike', async () => {
+    const guard = guardOf(issuer)
+    const scopesOf = async (scp: readonly string[]) => {
+      const decision = await guard.authorize({
+        method: 'GET',
+        url: '/',
+        headers: { authorization: `Bearer ${issuer.token({ scope: undefined, scp })}` },
+      })
+      return decision.ok ? decision.access.scopes : undefined
+    }
+    const [first, second, third] = [
+      await scopesOf(['read', 'write']),
+      await scopesOf(['read write']),
+      await scopesOf(['read', 'write']),
+    ]
+    expect([first, second]).toEqual([['read', 'write'], ['read write']])
+    expect(third).toBe(first)
+  })
+
   it('do not shorten an explanation', async () => {
     const guard = guardOf(issuer)
     const token = issuer.token()
