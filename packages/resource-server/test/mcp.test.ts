@@ -260,12 +260,26 @@ describe.each(Object.entries(mcpApps))('an MCP endpoint behind %s', (_name, star
       const { status, body } = await inSession(id, claims)
       expect([status, JSON.parse(body)]).toMatchObject([404, { error: { message: 'Session not found' } }])
     })
-    it('forgets the oldest of 10,000, and no other', async () => {
+    const asking = () => {
       const { mayUse } = createSessionOwners()
-      const ask = (id: number, subject: string) =>
+      return (id: number, subject: string) =>
         mayUse({ method: 'POST', url: '/', headers: { 'mcp-session-id': String(id) } }, { subject } as Access)
-      for (let id = 0; id <= 10_000; id++) ask(id, 'owner')
+    }
+    it('forgets the oldest of 10,000, and no other', () => {
+      const ask = asking()
+      for (let id = 0; id <= 10_000; id++) ask(id, `owner-${id % 200}`)
       expect([ask(1, 'other'), ask(10_000, 'other'), ask(0, 'other')]).toEqual([false, false, true])
+    })
+    it('lets nobody push the sessions of others out', () => {
+      const ask = asking()
+      ask(0, 'owner')
+      for (let id = 1; id <= 10_001; id++) ask(id, 'flood')
+      expect([ask(0, 'flood'), ask(0, 'owner'), ask(1, 'owner'), ask(10_001, 'owner')]).toEqual([
+        false,
+        true,
+        true,
+        false,
+      ])
     })
   })
 
