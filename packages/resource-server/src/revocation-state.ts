@@ -69,6 +69,7 @@ type Match =
   | 'its subject at its client'
   | 'an actor'
   | 'all'
+  | 'longer life than longestTokenLifeSeconds'
 
 /** How far ahead of our clock the issuer's cut-off may be; later is milliseconds by mistake. */
 const aheadLimitSeconds = 61
@@ -76,28 +77,37 @@ const sweepSeconds = 60
 
 /**
  * Small by construction: one number for each token, grant or principal that was taken back, whatever the number of tokens. An entry
- * whose tokens have all expired is forgotten with the next one that comes.
+ * whose tokens have all expired is forgotten with the next one that comes. A token from before what was forgotten lives longer than
+ * tokens are said to; nobody knows any more whether it was taken back, so it is refused.
  */
 export function createRevocationState(options: RevocationStateOptions): RevocationState {
   const { longestTokenLifeSeconds, clockToleranceSeconds } = options
   const issuers = new Map<string, IssuerEntries>()
+  /** By issuer: before when a token may be one that was taken back and forgotten (epoch seconds). */
+  const forgotten = new Map<string, number>()
   let seq = 0
   let sweepAt = 0
 
   const sweep = (now: number): void => {
     sweepAt = now + sweepSeconds
     for (const [issuer, { tokens, ...others }] of issuers) {
-      forget(tokens, now - clockToleranceSeconds)
+      const last = [forget(tokens, now - clockToleranceSeconds) - longestTokenLifeSeconds]
       for (const entries of Object.values(others)) {
-        forget(entries, now - clockToleranceSeconds - longestTokenLifeSeconds)
+        last.push(forget(entries, now - clockToleranceSeconds - longestTokenLifeSeconds))
       }
+      const before = Math.max(...last, forgotten.get(issuer) ?? 0)
+      if (before > 0) forgotten.set(issuer, before)
       if (count({ tokens, ...others }) === 0) issuers.delete(issuer)
     }
   }
 
   const find = (access: AccessToken): Match | undefined => {
     const entries = issuers.get(access.issuer)
-    return entries === undefined ? undefined : matchOf(entries, access)
+    const match = entries === undefined ? undefined : matchOf(entries, access)
+    if (match !== undefined || forgotten.size === 0) return match
+    // Without a time of issue (RFC 7662 §2.2 demands none) it is the issuer that has just been asked.
+    const isTooOld = access.issuedAt > 0 && access.issuedAt < (forgotten.get(access.issuer) ?? 0)
+    return isTooOld ? 'longer life than longestTokenLifeSeconds' : undefined
   }
 
   return {
@@ -231,10 +241,15 @@ function grantsOf({ grantId, claims }: AccessToken): readonly string[] {
   return grantId === undefined ? lineage : [grantId, ...lineage]
 }
 
-function forget(entries: Map<string, number>, before: number): void {
+/** The greatest value that was forgotten; 0 where none was. */
+function forget(entries: Map<string, number>, before: number): number {
+  let last = 0
   for (const [name, value] of entries) {
-    if (value <= before) entries.delete(name)
+    if (value > before) continue
+    entries.delete(name)
+    last = Math.max(last, value)
   }
+  return last
 }
 
 function count(entries: IssuerEntries): number {

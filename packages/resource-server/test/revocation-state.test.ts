@@ -48,6 +48,29 @@ describe('the state of revocations', () => {
     expect(state.size).toBe(1)
   })
 
+  it.each([
+    ['a subject', { kind: 'subject', subject: 'user' }, now + 1],
+    ['a grant', { kind: 'grant', grantId: 'g' }, now],
+    ['a token', { kind: 'token', jti: 'id' }, now],
+  ] as const)(
+    'does not take a token again that outlives the word about %s, which is forgotten',
+    (_name, entry, until) => {
+      const state = stateOf()
+      const [before, after] = [access({ iat: until - 1, exp: now + 9_000 }), access({ iat: until, exp: now + 9_000 })]
+      state.add(entry, now)
+      state.add({ kind: 'client', clientId: 'other' }, now + 700)
+      expect(state.size).toBe(1)
+      expect([state.isGood(before), state.isGood(after)]).toEqual([false, true])
+    },
+  )
+
+  it('takes tokens without a time of issue all the same', () => {
+    const state = stateOf()
+    state.add({ kind: 'subject', subject: 'other' }, now)
+    state.add({ kind: 'client', clientId: 'other' }, now + 700)
+    expect(state.isGood(access({ iat: 0, client_id: 'client' }))).toBe(true)
+  })
+
   it('looks a token up in a table, however many entries there are', () => {
     const state = stateOf()
     for (let at = 0; at < 100_000; at++) state.add({ kind: 'token', jti: `other-${at}` }, now)
