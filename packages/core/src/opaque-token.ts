@@ -9,6 +9,7 @@ export const opaqueKinds = {
   accessToken: 'arctos_at_',
   refreshToken: 'arctos_rt_',
   authorizationCode: 'arctos_ac_',
+  deviceCode: 'arctos_dc_',
   clientSecret: 'arctos_cs_',
   session: 'arctos_ss_',
   sharedSecret: 'arctos_hs_',

@@ -264,6 +264,52 @@ export const refusals = {
     fix: 'Ten exchanges of this code failed, so it was spent. Start a new authorization.',
   },
 
+  // ---- device codes
+  'device.pending': {
+    code: 'authorization_pending',
+    status: 400,
+    sentence: 'The user has not decided yet.',
+    readers: 'owner',
+    spec: 'RFC 8628 §3.5',
+    fix: 'Ask again after the interval that the device authorization answer named.',
+  },
+  'device.slow_down': {
+    code: 'slow_down',
+    status: 400,
+    sentence: 'The user has not decided yet, and the client asks too often.',
+    readers: 'owner',
+    spec: 'RFC 8628 §3.5',
+    fix: 'Wait 5 seconds longer between two polls from now on, each time this is answered.',
+  },
+  'device.denied': {
+    code: 'access_denied',
+    status: 400,
+    sentence: 'The user refused the access.',
+    readers: 'owner',
+    spec: 'RFC 8628 §3.5',
+    fix: 'Nothing to mend: the user said no.',
+  },
+  'device.expired': {
+    code: 'expired_token',
+    status: 400,
+    sentence: 'The device code has expired.',
+    readers: 'owner',
+    spec: 'RFC 8628 §3.5',
+    fix: 'Nobody entered the user code within 10 minutes. Begin again when the user asks for it.',
+  },
+  'device.unknown': {
+    ...badGrant,
+    readers: 'owner',
+    spec: 'RFC 8628 §3.5',
+    fix: 'Begin again; the device code is not one of ours, was issued to another client, or was taken back by its user.',
+  },
+  'device.spent': {
+    ...badGrant,
+    readers: 'owner',
+    spec: 'RFC 8628 §3.5',
+    fix: 'A device code gives tokens once. If their answer was lost, begin again.',
+  },
+
   // ---- refresh tokens
   'refresh.malformed': {
     ...badGrant,
@@ -375,6 +421,14 @@ export const refusals = {
     spec: 'OpenID Connect Core §3.1.2.6',
     fix: 'Ask again without prompt=none.',
   },
+  'authorize.authentication_unmet': {
+    code: 'unmet_authentication_requirements',
+    status: 400,
+    sentence: 'None of the requested ways to authenticate is available here.',
+    readers: 'owner',
+    spec: 'RFC 9470 §5',
+    fix: 'Ask for one of acr_values_supported in the metadata, or have the API accept one of them.',
+  },
   'authorize.denied': {
     code: 'access_denied',
     status: 400,
@@ -398,6 +452,14 @@ export const refusals = {
     readers: 'nobody',
     spec: 'RFC 6749 §10.10',
     fix: 'Check user name and password; `arctos user password` sets a new one.',
+  },
+  'page.user_code_wrong': {
+    code: 'access_denied',
+    status: 403,
+    sentence: 'This code is not known here, or is no longer good. Compare it with your device, or begin again there.',
+    readers: 'nobody',
+    spec: 'RFC 8628 §5.1',
+    fix: 'The user code was mistyped, expired, or answered already; five wrong ones a minute are looked at.',
   },
   'page.not_found': {
     code: 'not_found',

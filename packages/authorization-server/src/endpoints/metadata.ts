@@ -37,6 +37,7 @@ async function describe({ issuer, store, keys }: ServerContext): Promise<object>
     jwks_uri: `${issuer}/jwks`,
     introspection_endpoint: `${issuer}/introspect`,
     revocation_endpoint: `${issuer}/revoke`,
+    device_authorization_endpoint: `${issuer}/device_authorization`,
     scopes_supported: [...new Set([...resources.flatMap((resource) => Object.keys(resource.scopes)), offlineScope])],
     response_types_supported: ['code'],
     response_modes_supported: ['query'],

@@ -7,6 +7,9 @@ import type { Answer, ProgramRequest } from '../message.ts'
 import { accountEndpoint, changePasswordEndpoint, withdrawEndpoint } from './account.ts'
 import { authorizeEndpoint } from './authorize.ts'
 import { consentEndpoint } from './consent.ts'
+import { deviceEndpoint } from './device.ts'
+import { deviceAuthorizationEndpoint } from './device-authorization.ts'
+import { deviceDecisionEndpoint } from './device-decision.ts'
 import { liveEndpoint, readyEndpoint } from './health.ts'
 import { introspectEndpoint } from './introspect.ts'
 import { jwksEndpoint } from './jwks.ts'
@@ -56,11 +59,14 @@ const routes: Readonly<Record<string, Route>> = {
   '/token': forScripts(['POST'], tokenEndpoint),
   '/introspect': forScripts(['POST'], introspectEndpoint),
   '/revoke': forScripts(['POST'], revokeEndpoint),
+  '/device_authorization': forScripts(['POST'], deviceAuthorizationEndpoint),
   '/jwks': forScripts(readable, jwksEndpoint),
   '/receipts': forScripts(['POST'], explainEndpoint),
   '/authorize': page(['GET', 'POST'], authorizeEndpoint),
   '/sign-in': page(['GET', 'POST'], signInEndpoint),
   '/consent': page(['POST'], consentEndpoint),
+  '/device': page(['GET', 'POST'], deviceEndpoint),
+  '/device/decision': page(['POST'], deviceDecisionEndpoint),
   '/sign-out': page(['GET', 'POST'], signOutEndpoint),
   '/account': page(['GET'], accountEndpoint),
   '/account/withdraw': page(['POST'], withdrawEndpoint),

@@ -1,6 +1,7 @@
 import { formatScope, Refusal } from '@arctos/core'
 import { type AuthenticatedClient, authenticateClient } from '../client-authentication/authenticate.ts'
 import type { ServerContext } from '../context.ts'
+import { deviceCode } from '../grant-types/device-code.ts'
 import type { GrantType, IssuedTokens } from '../grant-types/grant-type.ts'
 import { grantTypes } from '../grant-types/grant-types.ts'
 import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
@@ -35,9 +36,9 @@ function selectGrantType({ client }: AuthenticatedClient, name: string): GrantTy
   if (grantType === undefined) {
     throw new Refusal('grant_type.unsupported', { check: 'grant_type', received: name.slice(0, 60) })
   }
-  // A client that may start a flow may also go on with the refresh tokens it was given.
-  const needed = name === 'refresh_token' ? 'authorization_code' : name
-  if (!client.settings.grantTypes.includes(needed)) {
+  // A client that may start a flow with a user may also go on with the refresh tokens it was given.
+  const needed = name === 'refresh_token' ? ['authorization_code', deviceCode.name] : [name]
+  if (!needed.some((each) => client.settings.grantTypes.includes(each))) {
     const expected = client.settings.grantTypes.join(' ')
     throw new Refusal('client.grant_type_not_allowed', { check: 'grant_type', expected, received: name })
   }

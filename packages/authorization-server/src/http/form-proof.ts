@@ -12,7 +12,7 @@ import {
 } from '@arctos/core'
 
 /** What a form is for; the proof for one is none for another. */
-export type FormPurpose = 'sign-in' | 'consent' | 'sign-out' | 'withdraw' | 'password'
+export type FormPurpose = 'sign-in' | 'consent' | 'sign-out' | 'withdraw' | 'password' | 'user-code' | 'device'
 
 /** What a form of ours brings back, unaltered. */
 export interface FormContent {

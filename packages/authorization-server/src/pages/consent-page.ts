@@ -47,7 +47,8 @@ ${hiddenProof(page.proof)}
   return renderPage({ title: 'Allow access', body })
 }
 
-function listScopes({ scopes, offline }: ConsentPage): Html {
+/** What the access would permit, in the words of the resources. */
+export function listScopes({ scopes, offline }: Pick<ConsentPage, 'scopes' | 'offline'>): Html {
   const items = scopes.map(({ word, meaning }) => html`<li>${meaning}<code>${word}</code></li>`)
   if (scopes.length === 0) items.push(html`<li>Act as you there, with no particular scope</li>`)
   if (offline)

@@ -60,6 +60,8 @@ dl { margin: 1rem 0; display: grid; grid-template-columns: max-content 1fr; gap:
 dt { color: var(--soft); }
 @media (max-width: 26rem) { dl { grid-template-columns: 1fr; gap: 0; } dd + dt { margin-top: .5rem; } }
 dd { margin: 0; }
+.code { margin: 1rem 0; font: 600 1.75rem/1.3 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; letter-spacing: .08em; text-align: center; }
+input.code { text-transform: uppercase; margin: 0; }
 ul.applications { list-style: none; margin: 0; padding: 0; }
 ul.applications li { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem 1rem; padding: 1rem 0; border-top: 1px solid var(--line); }
 ul.applications li > div { flex: 1 1 14rem; }

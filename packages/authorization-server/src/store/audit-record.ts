@@ -15,6 +15,8 @@ export type AuditKind =
   | 'user.password_changed'
   | 'consent.given'
   | 'consent.withdrawn'
+  | 'device.approved'
+  | 'device.denied'
   | 'grant.made'
   | 'grant.ended'
   | 'token.revoked'

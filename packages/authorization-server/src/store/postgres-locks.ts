@@ -83,7 +83,16 @@ function rowOf(lock: Lock, owners: ReadonlyMap<string, string>): string | undefi
 }
 
 // Principals before what is theirs: a verb that holds a principal touches grants and codes that it does not lock by name.
-const order: readonly Lock['table'][] = ['leases', 'attempts', 'issuer_state', 'clients', 'users', 'codes', 'grants']
+const order: readonly Lock['table'][] = [
+  'leases',
+  'attempts',
+  'issuer_state',
+  'clients',
+  'users',
+  'codes',
+  'device_codes',
+  'grants',
+]
 
 /** Each row once, in its strongest mode, in the one order. */
 function mergedLocks(claims: readonly Claim[]): readonly Lock[] {
@@ -131,6 +140,7 @@ const keyColumns: Readonly<Record<Lock['table'], string>> = {
   users: 'id',
   grants: 'id',
   codes: 'hash',
+  device_codes: 'hash',
   leases: 'name',
   attempts: 'id',
 }

@@ -9,6 +9,8 @@ import { numberAudit, readAudit } from './verbs/audit.ts'
 import { createClient, deleteClient, listClients, readClient, updateClient } from './verbs/clients.ts'
 import { redeemCode } from './verbs/codes.ts'
 import { readConsent } from './verbs/consents.ts'
+import { pollDevice, redeemDevice, startDevice } from './verbs/device-codes.ts'
+import { decideDevice, enterUserCode } from './verbs/device-decisions.ts'
 import { introspectJwt, introspectOpaque, readLiveGrant } from './verbs/introspection.ts'
 import { addKey, listKeys, retireKey } from './verbs/keys.ts'
 import { purgeExpired } from './verbs/purge.ts'
@@ -40,6 +42,11 @@ const verbs = {
   readConsent,
   issueCode,
   redeemCode,
+  startDevice,
+  enterUserCode,
+  decideDevice,
+  pollDevice,
+  redeemDevice,
   rotateRefresh,
   issueForClient,
   introspectJwt,

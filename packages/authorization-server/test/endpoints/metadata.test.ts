@@ -23,10 +23,16 @@ describe('the server metadata', () => {
       jwks_uri: `${issuer}/jwks`,
       introspection_endpoint: `${issuer}/introspect`,
       revocation_endpoint: `${issuer}/revoke`,
+      device_authorization_endpoint: `${issuer}/device_authorization`,
       scopes_supported: ['read', 'write', 'archive', 'legacy', 'offline_access'],
       response_types_supported: ['code'],
       response_modes_supported: ['query'],
-      grant_types_supported: ['authorization_code', 'client_credentials', 'refresh_token'],
+      grant_types_supported: [
+        'authorization_code',
+        'client_credentials',
+        'refresh_token',
+        'urn:ietf:params:oauth:grant-type:device_code',
+      ],
       token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
       token_endpoint_auth_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA', 'Ed25519', 'PS256'],
       introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
@@ -62,7 +68,7 @@ describe('the server metadata', () => {
   it('names addresses that answer, on https and without a fragment [RFC 6749 §3.1(c), RFC 6749 §3.2(c), RFC 7009 §2(b)(d)]', async () => {
     const { body } = await site.send(oauthPath)
     const names = Object.keys(body).filter((name) => /_endpoint$|_uri$/.test(name))
-    expect(names).toHaveLength(5)
+    expect(names).toHaveLength(6)
     for (const name of names) {
       const url = new URL(String(body[name]))
       expect([url.protocol, url.hash, url.search, String(body[name]).includes('#')]).toEqual(['https:', '', '', false])

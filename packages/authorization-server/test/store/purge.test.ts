@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { opaqueAccessKey } from '../../src/store/opaque-access.ts'
+import { startDevice } from './devices.ts'
 import { engines, openTestStore, type TestStore } from './open-test-store.ts'
 import { absoluteSeconds, issueCode, register, rotate, startFamily } from './principals.ts'
 
 const expiring = [
   'sessions',
   'codes',
+  'device_codes',
   'grants',
   'access_tokens',
   'revoked_tokens',
@@ -33,6 +35,7 @@ describe.each(engines)('purge on %s', (engine) => {
     const { clientId, userId, opaqueKey } = principals
     const family = await startFamily(test, principals, { resourceKeys: [opaqueKey] })
     await issueCode(test, principals)
+    await startDevice(test, principals)
     const session = { hash: randomUUID(), userId, lifetimeSeconds: 600, formerHash: undefined }
     await test.store.openSession(session)
     await test.store.revokeJwt({ jti: randomUUID(), expiresAt: seconds() + 600, clientId })

@@ -92,6 +92,30 @@ CREATE TABLE codes (
 CREATE INDEX codes_expiry ON codes (keep_until);
 CREATE INDEX codes_user ON codes (user_id, client_id);
 
+-- One row for each device that asks for access (RFC 8628): waiting while `decision` is NULL, then 'approved' or 'denied', and
+-- spent once it gave its tokens. A user code is short enough to be guessed from a plain hash, so its hash is keyed.
+CREATE TABLE device_codes (
+  hash TEXT PRIMARY KEY,
+  user_code_hash TEXT NOT NULL UNIQUE,
+  client_id TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  resources TEXT NOT NULL,
+  asked_from TEXT NOT NULL,
+  issued_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  interval_seconds BIGINT NOT NULL,
+  polled_ms BIGINT,
+  decision TEXT,
+  user_id TEXT,
+  authenticated_at BIGINT,
+  decided_at BIGINT,
+  spent_at BIGINT,
+  keep_until BIGINT NOT NULL
+);
+CREATE INDEX device_codes_expiry ON device_codes (keep_until);
+CREATE INDEX device_codes_user ON device_codes (user_id, client_id);
+CREATE INDEX device_codes_client ON device_codes (client_id);
+
 -- One row for each grant on one device, and so for each refresh family. While it lives:
 --   generation n, token_hash = SHA-256 of the secret in the token of generation n, salt = what that secret was derived with.
 -- After a rotation the same row holds n + 1; the answer to a retry is derived again from the presented token and the salt.

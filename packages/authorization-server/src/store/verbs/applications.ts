@@ -57,6 +57,11 @@ export const withdrawApplication = defineVerb({
     const ended = yield* endGrantsOf(transaction, { clientId, userId }, 'withdrawn', userId)
     // A code on its way would make a new grant. Spent ones stay, to be recognized.
     yield* run('DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND spent_at IS NULL', userId, clientId)
+    yield* run(
+      "DELETE FROM device_codes WHERE user_id = $1 AND client_id = $2 AND decision = 'approved' AND spent_at IS NULL",
+      userId,
+      clientId,
+    )
     const { changes } = yield* run('DELETE FROM consents WHERE user_id = $1 AND client_id = $2', userId, clientId)
     if (changes > 0) yield* record(transaction, 'consent.withdrawn', userId, { client: clientId })
     return { ended }

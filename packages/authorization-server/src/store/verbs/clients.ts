@@ -129,6 +129,7 @@ export const deleteClient = defineVerb({
     yield* endGrantsOf(transaction, { clientId: id }, 'client_deleted', actor)
     yield* run('DELETE FROM access_tokens WHERE client_id = $1', id)
     yield* run('DELETE FROM codes WHERE client_id = $1', id)
+    yield* run('DELETE FROM device_codes WHERE client_id = $1', id)
     yield* run('DELETE FROM consents WHERE client_id = $1', id)
     yield* run('DELETE FROM clients WHERE id = $1', id)
     const notBefore = yield* cutOff(transaction, integer(row, 'not_before'), 'users')

@@ -22,15 +22,10 @@ import { type Spending, spend } from './spent.ts'
 const attemptLimit = 10
 
 /** A code as its row has it. */
-interface Code {
-  readonly clientId: string
-  readonly userId: string
-  readonly scopes: readonly string[]
-  readonly resourceKeys: readonly string[]
+interface Code extends Agreed {
   readonly redirectUri: string
   readonly redirectUriSent: boolean
   readonly codeChallenge: string
-  readonly authenticatedAt: number
   readonly issuedAt: number
   readonly expiresAt: number
   readonly attempts: number
@@ -204,10 +199,20 @@ function* countAttempt(transaction: Transaction, code: Code, exchange: CodeExcha
 /** The scope that asks for a refresh token (OpenID Connect Core §11). */
 export const offlineScope = 'offline_access'
 
-function* makeGrant(
+/** What a grant is made of: whoever redeems a code of some kind has agreed on it with its user. */
+export interface Agreed {
+  readonly clientId: string
+  readonly userId: string
+  readonly scopes: readonly string[]
+  readonly resourceKeys: readonly string[]
+  readonly authenticatedAt: number
+}
+
+/** Makes the grant of a code that is being redeemed, with a refresh family where `offline_access` was agreed to. */
+export function* makeGrant(
   transaction: Transaction,
-  code: Code,
-  exchange: CodeExchange,
+  code: Agreed,
+  exchange: Pick<CodeExchange, 'idleSeconds' | 'absoluteSeconds'>,
   notBefore: number,
 ): Verb<{ readonly grantId: string; readonly family: NewFamily | undefined }> {
   const grantId = newId(transaction)

@@ -4,6 +4,7 @@ const expiring = [
   ['former_clients', 'id', 'expires_at'],
   ['sessions', 'hash', 'expires_at'],
   ['codes', 'hash', 'keep_until'],
+  ['device_codes', 'hash', 'keep_until'],
   ['grants', 'id', 'keep_until'],
   ['access_tokens', 'token_key', 'expires_at'],
   ['revoked_tokens', 'jti', 'expires_at'],

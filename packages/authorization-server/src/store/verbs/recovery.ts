@@ -32,6 +32,7 @@ export const recoverLostWindow = defineVerb({
     yield* run('DELETE FROM consents')
     // Codes of the lost time may have been spent: nobody redeems one that is left.
     yield* run('UPDATE codes SET spent_at = $1 WHERE spent_at IS NULL', transaction.now)
+    yield* run('UPDATE device_codes SET spent_at = $1 WHERE spent_at IS NULL', transaction.now)
     yield* record(transaction, 'issuer.recovered', actor, { epoch, not_before: notBefore, grants })
     return { epoch, grants }
   },

@@ -1,0 +1,50 @@
+import { Refusal } from '@arctos/core'
+import type { ServerContext } from '../context.ts'
+import { enter } from '../http/entry.ts'
+import { readForm } from '../http/form.ts'
+import { refusalPage, seeOther } from '../http/page.ts'
+import type { JournalEvent } from '../journal.ts'
+import { required } from '../parameters.ts'
+import { basePath, isFormOfSession, readBrowser, readOwnForm } from './browser.ts'
+
+/** The user's answer to a device. The first one counts; whatever comes after it changes nothing. RFC 8628 §3.3 */
+export function deviceDecisionEndpoint(context: ServerContext, request: Request): Promise<Response> {
+  const event: JournalEvent = { endpoint: 'device/decision' }
+  return enter(
+    context,
+    event,
+    async () => {
+      const parameters = await readForm(request)
+      const browser = await readBrowser(context, request.headers)
+      const form = readOwnForm(context, request, browser, 'device', parameters)
+      const { session } = browser
+      const here = `${basePath(context)}/device`
+      // Signed out meanwhile, or somebody else is signed in now: the code has to be entered again.
+      if (!isFormOfSession(form, session)) return seeOther(here)
+      event.subject = session.userId
+      const { outcome } = await context.store.decideDevice({
+        deviceCodeHash: form.data['device'] ?? '',
+        clientId: form.data['client'] ?? '',
+        userId: session.userId,
+        authenticatedAt: session.authenticatedAt,
+        approved: readDecision(required(parameters, 'decision')),
+      })
+      event.outcome = outcome
+      switch (outcome) {
+        case 'approved':
+        case 'denied':
+          return seeOther(`${here}?done=${outcome}`)
+        case 'not_waiting':
+        case 'principal_disabled':
+          throw new Refusal('page.user_code_wrong', { check: 'device', expected: 'one that waits', received: outcome })
+      }
+    },
+    refusalPage,
+  )
+}
+
+function readDecision(decision: string): boolean {
+  if (decision === 'approve') return true
+  if (decision === 'deny') return false
+  throw new Refusal('request.invalid_parameter', { check: 'decision', expected: 'approve or deny' })
+}
