@@ -10,6 +10,7 @@ import { isIssuer } from './secure-url.ts'
 import { createSession, type Session } from './session.ts'
 import { formatSessionState, parseSessionState } from './session-state.ts'
 import { memoryStore, type SessionStore } from './session-store.ts'
+import { beginWebLogin, finishWebLogin, type WebLogin, type WebLoginOptions } from './web-login.ts'
 
 export interface OAuthClientOptions extends EnvironmentOptions {
   /** The authorization server, spelled exactly as its metadata spells `issuer`. https, or http on loopback. */
@@ -35,6 +36,20 @@ export interface OAuthClient {
   accessToken(target: ClientCredentialsTarget): Promise<Secret>
   /** Logs a user in through the browser. Replaces what the store holds, once the login has succeeded. */
   login(options: LoginOptions & { readonly store?: SessionStore }): Promise<Session>
+  /**
+   * Begins the login of a user whose browser this server does not share a machine with: code and PKCE, the answer comes to a URL of
+   * this server. What is `pending` belongs on the server, found by nobody but this browser (RFC 9700 §2.1).
+   */
+  beginLogin(options: WebLoginOptions): Promise<WebLogin>
+  /**
+   * Finishes it with the query of the answer. The code is redeemed once, so take `pending` from where it is kept before calling.
+   * Throws `callback_refused`, `oauth_error` for a refusal, `unavailable`.
+   */
+  finishLogin(answer: {
+    readonly query: URLSearchParams
+    readonly pending: Secret
+    readonly store?: SessionStore
+  }): Promise<Session>
   /** The session that an earlier login left in the store; `undefined` where there is none. It may turn out to be over. */
   resume(options: { readonly store: SessionStore }): Promise<Session | undefined>
 }
@@ -64,6 +79,12 @@ export function oauthClient(options: OAuthClientOptions): OAuthClient {
       const state = await logIn(registration, login)
       const text = formatSessionState(state)
       await replaceCell(store, text)
+      return createSession(registration, store, state)
+    },
+    beginLogin: (login) => beginWebLogin(registration, login),
+    async finishLogin({ query, pending, store = memoryStore() }) {
+      const state = await finishWebLogin(registration, query, pending)
+      await replaceCell(store, formatSessionState(state))
       return createSession(registration, store, state)
     },
     async resume({ store }) {

@@ -19,4 +19,12 @@ export {
 export type { LoginOptions } from './login.ts'
 export type { ResourceFetch } from './resource-fetch.ts'
 export type { Session } from './session.ts'
-export { memoryStore, type SecureItem, type SessionStore, singleProcessStore } from './session-store.ts'
+export {
+  type KnownStore,
+  memoryStore,
+  type SecureItem,
+  type SessionStore,
+  type StoreKind,
+  singleProcessStore,
+} from './session-store.ts'
+export type { WebLogin, WebLoginOptions } from './web-login.ts'

@@ -37,36 +37,51 @@ export async function logIn(registration: Registration, options: LoginOptions): 
   const resources = readResources(options.resource)
   const scope = readScopeOption(options.scope)
   const metadata = await registration.metadata()
-  const verifier = encodeBase64url(random(secretBytes))
-  const state = encodeBase64url(random(secretBytes))
-  const authorizationEndpoint = authorizationEndpointOf(metadata)
+  const secrets = { verifier: encodeBase64url(random(secretBytes)), state: encodeBase64url(random(secretBytes)) }
+  authorizationEndpointOf(metadata)
 
   const listener = await listenOnLoopback(options.redirectUri ?? defaultRedirectUri, (query) =>
-    isAnswerTo(query, state),
+    isAnswerTo(query, secrets.state),
   )
   const { redirectUri } = listener
   const stopWaiting = limitWaiting(options, (error) => listener.close(error))
   try {
-    const url = withQuery(authorizationEndpoint, [
-      ['response_type', 'code'],
-      ['client_id', registration.clientId],
-      ['redirect_uri', redirectUri],
-      ['state', state],
-      ['code_challenge', codeChallengeOf(verifier)],
-      ['code_challenge_method', 'S256'],
-      ...(scope.length === 0 ? [] : [['scope', formatScope(scope)] as const]),
-      ...resources.map((resource) => ['resource', resource] as const),
-    ])
+    const begun: BegunLogin = { ...secrets, redirectUri, resources, scope }
+    const url = authorizationUrl(registration, metadata, begun)
     await (options.openBrowser ?? printUrl)(url)
     const code = readCode(await listener.callback, metadata)
-    return await redeemCode(registration, { code, verifier, redirectUri, resource: resources[0], scope })
+    return await redeemCode(registration, code, begun)
   } finally {
     stopWaiting()
     listener.close()
   }
 }
 
-function readResources(given: LoginOptions['resource']): readonly [string, ...string[]] {
+/** A login that was begun: what has to be known when its answer comes. */
+export interface BegunLogin {
+  readonly state: string
+  readonly verifier: string
+  readonly redirectUri: string
+  readonly resources: readonly [string, ...string[]]
+  readonly scope: readonly string[]
+}
+
+/** Where the browser goes to be asked (RFC 6749 §4.1.1, RFC 7636 §4.3). */
+export function authorizationUrl({ clientId }: Registration, metadata: ServerMetadata, begun: BegunLogin): string {
+  const { state, verifier, redirectUri, resources, scope } = begun
+  return withQuery(authorizationEndpointOf(metadata), [
+    ['response_type', 'code'],
+    ['client_id', clientId],
+    ['redirect_uri', redirectUri],
+    ['state', state],
+    ['code_challenge', codeChallengeOf(verifier)],
+    ['code_challenge_method', 'S256'],
+    ...(scope.length === 0 ? [] : [['scope', formatScope(scope)] as const]),
+    ...resources.map((resource) => ['resource', resource] as const),
+  ])
+}
+
+export function readResources(given: LoginOptions['resource']): readonly [string, ...string[]] {
   const [first, ...others] = typeof given === 'string' ? [given] : given
   return [readResourceOption(first ?? ''), ...others.map(readResourceOption)]
 }
@@ -94,7 +109,7 @@ function printUrl(url: string): void {
 }
 
 /** Whether a query carries the state of this login, once (RFC 6749 §10.12). Anyone may send requests to the port. */
-function isAnswerTo(query: URLSearchParams, state: string): boolean {
+export function isAnswerTo(query: URLSearchParams, state: string): boolean {
   const [received, ...repeated] = query.getAll('state')
   return (
     received !== undefined && repeated.length === 0 && equalInConstantTime(Buffer.from(received), Buffer.from(state))
@@ -102,7 +117,7 @@ function isAnswerTo(query: URLSearchParams, state: string): boolean {
 }
 
 /** The code in an answer to this login. Throws before the code can go to a server it is not from, or if there is none. */
-function readCode(query: URLSearchParams, { issuer, sendsIssuer }: ServerMetadata): string {
+export function readCode(query: URLSearchParams, { issuer, sendsIssuer }: ServerMetadata): string {
   for (const name of ['code', 'iss', 'error', 'error_description']) {
     if (query.getAll(name).length > 1)
       throw new ClientError('callback_refused', `the answer of the browser repeats ${name}`)
@@ -128,16 +143,9 @@ function deniedBy(query: URLSearchParams, code: string | null): ClientError {
   return new OAuthError(error, description, { status: undefined, receipt: undefined })
 }
 
-interface Redemption {
-  readonly code: string
-  readonly verifier: string
-  readonly redirectUri: string
-  readonly resource: string
-  readonly scope: readonly string[]
-}
-
-async function redeemCode(registration: Registration, redemption: Redemption): Promise<SessionState> {
-  const { code, verifier, redirectUri, resource, scope } = redemption
+export async function redeemCode(registration: Registration, code: string, begun: BegunLogin): Promise<SessionState> {
+  const { verifier, redirectUri, resources, scope } = begun
+  const [resource] = resources
   const answer = await requestToken(registration, {
     parameters: {
       grant_type: 'authorization_code',

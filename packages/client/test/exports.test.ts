@@ -19,6 +19,6 @@ describe('@arctos/client', () => {
 
   it('makes clients and sessions with these members', async () => {
     const made = client.oauthClient({ issuer: 'https://as.example.com', clientId: 'a' })
-    expect(Object.keys(made).sort()).toEqual(['accessToken', 'fetch', 'login', 'resume'])
+    expect(Object.keys(made).sort()).toEqual(['accessToken', 'beginLogin', 'fetch', 'finishLogin', 'login', 'resume'])
   })
 })
