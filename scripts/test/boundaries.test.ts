@@ -69,6 +69,7 @@ describe('the dependency rule', () => {
     ['apps/cli/src/main.ts', '@arctos/resource-server'],
     ['packages/authorization-server/src/store/postgres.ts', 'pg'],
     ['packages/authorization-server/src/store/sqlite.ts', 'node:sqlite'],
+    ['packages/client/src/stores/sqlite.ts', 'node:sqlite'],
     ['packages/authorization-server/src/endpoints/token.ts', '../http/form.ts'],
   ])('allows %s to import %s', async (file, target) => {
     expect(await plant({ [file]: `import '${target}'` })).toEqual([])
@@ -84,8 +85,11 @@ describe('the dependency rule', () => {
     ['/etc/module.js', 'imports by location: /etc/module.js'],
     ['hono', 'imports hono, which it does not declare'],
     ['fs', 'imports fs: write node:fs'],
-    ['pg', 'imports pg outside packages/authorization-server/src/store/'],
-    ['node:sqlite', 'imports node:sqlite outside packages/authorization-server/src/store/'],
+    ['pg', 'imports pg outside packages/authorization-server/src/store/ and packages/client/src/stores/'],
+    [
+      'node:sqlite',
+      'imports node:sqlite outside packages/authorization-server/src/store/ and packages/client/src/stores/',
+    ],
   ])('refuses %s', async (target, complaint) => {
     const file = 'packages/client/src/index.ts'
     expect(await plant({ [file]: `await import('${target}')` })).toEqual([`${file}:1 ${complaint}`])
@@ -119,8 +123,13 @@ describe('the dependency rule', () => {
     const violations = await plant({
       'packages/authorization-server/src/endpoints/token.ts': code,
       'packages/authorization-server/src/store/clients.ts': code,
+      'packages/client/src/session.ts': code,
+      'packages/client/src/stores/postgres.ts': code,
     })
-    const file = 'packages/authorization-server/src/endpoints/token.ts'
-    expect(violations).toEqual([`${file}:1 writes SQL outside packages/authorization-server/src/store/`])
+    const complaint = 'writes SQL outside packages/authorization-server/src/store/ and packages/client/src/stores/'
+    expect(violations.sort()).toEqual([
+      `packages/authorization-server/src/endpoints/token.ts:1 ${complaint}`,
+      `packages/client/src/session.ts:1 ${complaint}`,
+    ])
   })
 })

@@ -27,6 +27,8 @@ export interface SessionState {
 }
 
 const format = 1
+/** What a text that is sealed begins with. */
+export const sealedMark = 'arctos-sealed-1.'
 
 /** The text that a store keeps. */
 export function formatSessionState(state: SessionState): Secret {
@@ -47,6 +49,9 @@ export function formatSessionState(state: SessionState): Secret {
  * silently replaced by none.
  */
 export function parseSessionState(text: Secret, issuer: string, clientId: string): SessionState {
+  if (text.reveal().startsWith(sealedMark)) {
+    throw damaged('was sealed with a key that is not, or no longer, at hand. A new login replaces it')
+  }
   const json = parseJsonObjectText(text.reveal())
   if (json === undefined || json['format'] !== format) throw damaged('is not a session, or one of another version')
   if (json['issuer'] !== issuer || json['client_id'] !== clientId)
@@ -94,5 +99,5 @@ function readWords(json: JsonObject): readonly string[] {
 }
 
 function damaged(what: string): ClientError {
-  return new ClientError('store_refused', `what the store holds ${what}; it was left as it is`)
+  return new ClientError('store_refused', `what the store holds ${what} (it was left as it is)`)
 }

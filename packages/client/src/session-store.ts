@@ -22,6 +22,16 @@ export interface SessionStore {
   watch(changed: () => void): () => void
 }
 
+/** Where the stores of this package keep a session. */
+export type StoreKind = 'memory' | 'file' | 'sqlite' | 'postgres' | 'keychain' | 'sealed file'
+
+/** A store of this package: it can tell a user where the session is. */
+export interface KnownStore extends SessionStore {
+  readonly kind: StoreKind
+  /** One sentence for people, with the place. */
+  describe(): string
+}
+
 /** One place of a secure storage, such as an entry of a phone's keychain. Both may throw; a write is whole or not at all. */
 export interface SecureItem {
   read(): Promise<string | null | undefined>
@@ -70,14 +80,15 @@ export function singleProcessStore(item: SecureItem): SessionStore {
 }
 
 /** A cell that lives as long as the process. */
-export function memoryStore(): SessionStore {
+export function memoryStore(): KnownStore {
   let cell: string | undefined
-  return singleProcessStore({
+  const store = singleProcessStore({
     read: async () => cell,
     write: async (text) => {
       cell = text
     },
   })
+  return { ...store, kind: 'memory', describe: () => 'the memory of this process, until it ends' }
 }
 
 function secretOf(text: string | null | undefined): Secret | undefined {
