@@ -78,6 +78,16 @@ describe.each(Object.entries(apps))('%s', (name, start) => {
     expect(await post(lenient, body + 'x'.repeat(formLimit - body.length + 1))).toBe(400)
   })
 
+  it('refuses a form that is too long before it is over', async () => {
+    if (parsesFirst || lenient.origin === undefined) return
+    const headers = { 'content-type': 'application/x-www-form-urlencoded', 'transfer-encoding': 'chunked' }
+    const request = httpRequest(`${lenient.origin}/read`, { method: 'POST', headers })
+    request.on('error', () => {}).write('x'.repeat(formLimit + 1))
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    expect(response.statusCode).toBe(400)
+    request.destroy()
+  })
+
   it('takes the token of the query, and says that the answer is private [RFC 6750 §2.3(a)(d)]', async () => {
     const path = `/read?access_token=${issuer.token({ sub: 'user-9' })}`
     const answer = await lenient.ask({ path })

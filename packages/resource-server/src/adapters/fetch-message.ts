@@ -25,13 +25,18 @@ async function readForm(request: Request): Promise<FormFields | undefined> {
   if (request.bodyUsed) throw new TypeError('transports.form: the body was read before the guard')
   const { body } = request.clone()
   if (body === null) return undefined
+  const reader = body.getReader()
   const chunks: Uint8Array[] = []
   let length = 0
-  // Leaving the loop by an error cancels the copy; the other half goes on.
-  for await (const chunk of body) {
-    length += chunk.length
-    if (length > formLimitBytes) throw unreadableForm('a longer one')
-    chunks.push(chunk)
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return parseForm(Buffer.concat(chunks))
+    length += value.length
+    if (length > formLimitBytes) {
+      // Not awaited: a copy is given up only together with the body itself, which nobody will read to its end.
+      reader.cancel().catch(() => {})
+      throw unreadableForm('a longer one')
+    }
+    chunks.push(value)
   }
-  return parseForm(Buffer.concat(chunks))
 }
