@@ -1,6 +1,8 @@
-import { memoryStore, type SessionStore } from '@arctos/client'
+import { memoryStore, oauthClient, type SessionStore } from '@arctos/client'
 import { Secret } from '@arctos/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { publicClientId } from './support/authorization-server.ts'
+import { unavailable } from './support/faults.ts'
 import { type Scene, startScene } from './support/reporter.ts'
 
 const scope = 'read offline_access'
@@ -135,6 +137,98 @@ describe('a session in a store', () => {
     await expect(session.accessToken({ resource })).rejects.toMatchObject({ code: 'session_over' })
   })
 
+  it('is not renewed where the store takes nothing, for its answer could not be kept either', async () => {
+    const { program, resource, openBrowser, world, server } = await startScene()
+    const { store, state } = cellStore()
+    const session = await program.login({ resource, scope, openBrowser, store })
+    world.advance(601)
+    state.brokenAfter = 0
+    await expect(session.accessToken({ resource })).rejects.toThrow('disk full')
+    expect(refreshCount({ server })).toBe(0)
+    state.brokenAfter = Number.POSITIVE_INFINITY
+    await expect(session.accessToken({ resource })).resolves.toBeDefined()
+  })
+
+  it('is stored at the second attempt', async () => {
+    const { program, resource, openBrowser, world } = await startScene()
+    const { store, state } = cellStore()
+    const session = await program.login({ resource, scope, openBrowser, store })
+    world.advance(601)
+    state.brokenOnce = 1
+    const token = await session.accessToken({ resource })
+    expect((await store.read())?.reveal()).toContain(token.reveal())
+  })
+
+  it('waits for the process that is renewing, and uses what it got', async () => {
+    const { server, world, notes, otherNotes } = await shared()
+    world.advance(601)
+    let second: Promise<Response> | undefined
+    server.fault('/token', ({ answer }) => {
+      second = otherNotes('/b')
+      // It has looked for the lease by then, for it looks on this event loop.
+      setTimeout(answer, 50)
+    })
+    expect((await notes('/a')).status).toBe(200)
+    expect((await second)?.status).toBe(200)
+    expect(refreshCount({ server })).toBe(1)
+  })
+
+  it('does not send the refresh token after another process went on while this one stood still', async () => {
+    const { program, resource, openBrowser, world, server } = await startScene()
+    const store = memoryStore()
+    const session = await program.login({ resource, scope, openBrowser, store })
+    const other = await program.resume({ store })
+    world.advance(601)
+    // The first attempt fails before the server acts; while this process waits for its second one, the other one takes over.
+    server.fault('/token', unavailable())
+    const standsStill = oauthClient({
+      issuer: server.issuer,
+      clientId: publicClientId,
+      ...world,
+      wait: async () => {
+        await store.lease(JSON.parse((await store.read())?.reveal() ?? '').renewal.owner, 0)
+        await other?.accessToken({ resource })
+        world.advance(60)
+      },
+    })
+    const slow = await standsStill.resume({ store })
+    const token = await slow?.accessToken({ resource })
+    expect(token?.reveal()).toBe((await other?.accessToken({ resource }))?.reveal())
+    expect(refreshCount({ server })).toBe(2)
+    world.advance(601)
+    await expect(session.accessToken({ resource })).resolves.toBeDefined()
+  })
+
+  it('whose renewal was cut short by a crash is renewed by the next process, with the same refresh token', async () => {
+    const { server, world, store, other, resource } = await shared()
+    world.advance(601)
+    const before = await store.read()
+    await other.accessToken({ resource })
+    const sent = server.seenAt('/token').at(-1)?.form.get('refresh_token')
+    // What the store of a process held that died after the server rotated.
+    const state = JSON.parse(before?.reveal() ?? '')
+    const announced = JSON.stringify({ ...state, renewal: { owner: 'the dead', since: world.nowSeconds() } })
+    await store.compareAndSwap(await store.read(), new Secret(announced))
+    const next = await programAgain({ server, world }).resume({ store })
+    expect((await next?.fetch({ resource })('/notes'))?.status).toBe(200)
+    expect(server.seenAt('/token').at(-1)?.form.get('refresh_token')).toBe(sent)
+    expect(JSON.parse((await store.read())?.reveal() ?? '')).not.toHaveProperty('renewal')
+  })
+
+  it('whose renewal was cut short long ago is over, and says why', async () => {
+    const { server, world, store, resource } = await shared()
+    const state = JSON.parse((await store.read())?.reveal() ?? '')
+    const announced = JSON.stringify({ ...state, renewal: { owner: 'the dead', since: world.nowSeconds() } })
+    await store.compareAndSwap(await store.read(), new Secret(announced))
+    server.killFamilies()
+    world.advance(601)
+    const next = await programAgain({ server, world }).resume({ store })
+    await expect(next?.accessToken({ resource })).rejects.toMatchObject({
+      code: 'session_over',
+      message: expect.stringContaining('interrupted'),
+    })
+  })
+
   it('lives on in the process when the store fails after a rotation', async () => {
     const { program, resource, openBrowser, world, server } = await startScene()
     const { store, state } = cellStore()
@@ -186,8 +280,9 @@ describe('a session in a store', () => {
 })
 
 /** A store that can be emptied from outside, and can fail after so many more writes. */
-function cellStore(): { store: SessionStore; state: { brokenAfter: number }; empty: () => void } {
-  const state = { brokenAfter: Number.POSITIVE_INFINITY }
+function cellStore() {
+  /** Writes that still succeed, and after how many one fails. */
+  const state = { brokenAfter: Number.POSITIVE_INFINITY, brokenOnce: Number.POSITIVE_INFINITY }
   let inner = memoryStore()
   return {
     state,
@@ -197,11 +292,16 @@ function cellStore(): { store: SessionStore; state: { brokenAfter: number }; emp
     store: {
       read: () => inner.read(),
       compareAndSwap: async (expected, next) => {
-        if (state.brokenAfter-- <= 0) throw new Error('disk full')
+        if (state.brokenAfter-- <= 0 || state.brokenOnce-- === 0) throw new Error('disk full')
         return await inner.compareAndSwap(expected, next)
       },
       lease: (owner, durationMs) => inner.lease(owner, durationMs),
       watch: (changed) => inner.watch(changed),
-    },
+    } satisfies SessionStore,
   }
+}
+
+/** The same program in another process. */
+function programAgain({ server, world }: Pick<Scene, 'server' | 'world'>) {
+  return oauthClient({ issuer: server.issuer, clientId: publicClientId, ...world })
 }
