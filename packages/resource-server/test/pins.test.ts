@@ -13,7 +13,15 @@ it('exports exactly this', () => {
     ([name, module]) => [name, Object.keys(module).sort()],
   )
   expect(Object.fromEntries(names)).toEqual({
-    index: ['accessOf', 'holdsAuthorizationDetails', 'policyOf', 'readJournalLine', 'requirePolicy', 'resourceServer'],
+    index: [
+      'accessOf',
+      'headerValues',
+      'holdsAuthorizationDetails',
+      'policyOf',
+      'readJournalLine',
+      'requirePolicy',
+      'resourceServer',
+    ],
     express: ['open', 'protect', 'protectedResourceMetadata', 'routesOf'],
     fastify: ['guardRoutes', 'protect', 'protectedResourceMetadata'],
     fetchAdapter: ['protect', 'protectedResourceMetadata', 'toResponse'],
