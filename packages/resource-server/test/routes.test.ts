@@ -308,6 +308,35 @@ describe('the routes of Nest', () => {
     }
   }
 
+  it('keep the word of a method that another decorator wraps', async () => {
+    class WrappedController {
+      list(): string {
+        return 'list'
+      }
+    }
+    const wrap: MethodDecorator = (target, name, descriptor) => {
+      const { value } = descriptor as PropertyDescriptor
+      const wrapper = (): string => value()
+      for (const key of Reflect.getMetadataKeys(value)) {
+        Reflect.defineMetadata(key, Reflect.getMetadata(key, value), wrapper)
+      }
+      Object.defineProperty(target, name, { ...descriptor, value: wrapper })
+    }
+    decorate(WrappedController.prototype, 'list', Get(), Protect(guard, scopeWrite), wrap)
+    Open()(WrappedController)
+    Controller('wrapped')(WrappedController)
+    class AppModule {}
+    Module({ controllers: [WrappedController] })(AppModule)
+    const nest = await NestFactory.create(AppModule, { logger: false, abortOnError: false })
+    nest.useGlobalGuards(accessGuard)
+    await nest.init()
+    expect(lines(routesOf(nest))).toEqual(['GET /wrapped write'])
+    const { origin = '', close } = await serve(nest.getHttpAdapter().getInstance())
+    expect(await askOverHttp(origin, { path: '/wrapped' })).toMatchObject({ status: 401 })
+    await close()
+    await nest.close()
+  })
+
   it('have the word of the method, else of the class, also of one that it extends; without any, nobody comes in', async () => {
     decorate(BaseController.prototype, 'list', Get())
     decorate(BaseController.prototype, 'health', Get('health'), Open())

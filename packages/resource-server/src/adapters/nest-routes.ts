@@ -1,4 +1,5 @@
-import { type Route, ruleOf } from '../routes.ts'
+import type { Route } from '../routes.ts'
+import { declaredOn } from './nest-declaration.ts'
 
 /** The part of an application of Nest that is used; it keeps the container from the eyes of TypeScript. */
 interface Application {
@@ -34,7 +35,7 @@ function routesOfController(controller: { readonly prototype?: object; readonly 
       suffixes.map((suffix) => ({
         method: methods[method] ?? String(method),
         path: `/${[prefix, suffix].filter((part) => part !== '').join('/')}`,
-        policy: ruleOf(handler) ?? ruleOf(controller),
+        policy: (declaredOn(handler) ?? declaredOn(controller))?.rule,
       })),
     )
   })
