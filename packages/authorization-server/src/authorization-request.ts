@@ -1,4 +1,5 @@
 import { type Facts, isCodeChallenge, type Reason, Refusal } from '@arctos/core'
+import { reachableContexts } from './authentication-contexts.ts'
 import { isRegistered } from './redirect-uri.ts'
 import type { RegisteredClient } from './store/registered-client.ts'
 
@@ -31,6 +32,7 @@ export interface AuthorizationRequest {
 const stateLengthLimit = 3_072
 const hintLengthLimit = 200
 const promptLengthLimit = 200
+const contextsLengthLimit = 2_000
 /** Parameters that decide something, in the order in which a request is written again. */
 const known = [
   'response_type',
@@ -43,6 +45,7 @@ const known = [
   'code_challenge_method',
   'prompt',
   'max_age',
+  'acr_values',
   'login_hint',
 ] as const
 
@@ -94,6 +97,8 @@ export function readAuthorizationRequest(
   checkClient(client)
   checkLength(parameters, 'state', stateLengthLimit)
   checkLength(parameters, 'prompt', promptLengthLimit)
+  checkLength(parameters, 'acr_values', contextsLengthLimit)
+  checkContexts(parameters)
   return {
     codeChallenge: readCodeChallenge(parameters),
     prompts: readPrompts(parameters),
@@ -154,6 +159,16 @@ function readMaxAge(parameters: RequestParameters): number | undefined {
   if (text === undefined) return undefined
   if (!/^\d{1,9}$/.test(text)) refuse('request.invalid_parameter', 'max_age', 'seconds, as digits', text)
   return Number(text)
+}
+
+/**
+ * OpenID Connect lets a server ignore `acr_values`. Here one of them is necessary: a token without would be refused again by the
+ * API that asked for it, and its client sent round in a circle. Nobody has to sign in to find that out. RFC 9470 §5
+ */
+function checkContexts(parameters: RequestParameters): void {
+  const asked = parameters.get('acr_values')?.split(' ') ?? []
+  if (asked.length === 0 || asked.some((context) => reachableContexts.includes(context))) return
+  refuse('authorize.authentication_unmet', 'acr_values', `one of ${reachableContexts.join(' ')}`, asked.join(' '))
 }
 
 /** The request written again with what decides something and nothing else, for the way back from the sign-in page. */

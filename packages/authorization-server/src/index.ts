@@ -1,3 +1,4 @@
+export { authenticationContexts } from './authentication-contexts.ts'
 export {
   type AuthorizationServer,
   type AuthorizationServerOptions,

@@ -1,4 +1,4 @@
-import type { AuthorizationServer } from '@arctos/authorization-server'
+import { type AuthorizationServer, authenticationContexts } from '@arctos/authorization-server'
 import { codeChallengeOf, encodeBase64url, formatOpaqueToken, resourceKey, sha256Base64url } from '@arctos/core'
 import { callback, type Registration, type TestCredential } from './registration.ts'
 import type { Overrides } from './signing.ts'
@@ -15,6 +15,10 @@ export interface TokenOrder {
   readonly clientId?: string | undefined
   /** Seconds that it has left; below 0 it is over. */
   readonly expiresIn?: number | undefined
+  /** How the user signed in (RFC 9470); by default by password, as the server says it. */
+  readonly acr?: string | undefined
+  /** When the user signed in, epoch seconds; by default now. */
+  readonly authTime?: number | undefined
   /** Claims to be replaced; `undefined` takes one away. The token is then signed anew, by the server's own key. */
   readonly claims?: Overrides | undefined
   /** Members of the header to be replaced, likewise. */
@@ -50,7 +54,7 @@ export async function issueToken(
       ? { grant_type: 'client_credentials', ...target }
       : {
           grant_type: 'authorization_code',
-          ...(await approve(server, registration, { sub, clientId, words, resource })),
+          ...(await approve(server, registration, { ...order, sub, clientId, words, resource })),
         }
   const answer = await post('/token', form, credential)
   const body = (await answer.json()) as { readonly access_token?: string; readonly error?: string }
@@ -63,13 +67,15 @@ interface Approved {
   readonly clientId: string
   readonly words: readonly string[]
   readonly resource: { readonly identifier: string }
+  readonly acr?: string | undefined
+  readonly authTime?: number | undefined
 }
 
 /** Lets the user agree, and gives the fields with which the client redeems the code. */
 async function approve(
   { context }: AuthorizationServer,
   registration: Registration,
-  { sub, clientId, words, resource }: Approved,
+  { sub, clientId, words, resource, acr, authTime }: Approved,
 ): Promise<Readonly<Record<string, string>>> {
   await registration.user(sub)
   const verifier = encodeBase64url(context.random(32))
@@ -79,7 +85,8 @@ async function approve(
     form: undefined,
     clientId,
     userId: sub,
-    authenticatedAt: Math.floor(context.now() / 1_000),
+    authenticatedAt: authTime ?? Math.floor(context.now() / 1_000),
+    acr: acr ?? authenticationContexts.password,
     scopes: words,
     resourceKeys: [resourceKey(resource.identifier)],
     redirectUri: callback,

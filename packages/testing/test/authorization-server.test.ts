@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import {
   type TestAuthorizationServer,
   type TestAuthorizationServerOptions,
+  type TokenOrder,
   testAuthorizationServer,
 } from '../src/index.ts'
 
@@ -46,6 +47,24 @@ describe('accessToken', () => {
     const verdict = guardOf(as)
     expect(await verdict(await as.accessToken({ sub: 'u1', scope: 'read' }), 'write')).toBe('token.scope')
     expect(await verdict(await as.accessToken({ scope: ['read', 'write'] }), 'write')).toBe('good for client-1')
+  })
+
+  it.each(['jwt', 'opaque'] as const)('says in a %s token how and when its user signed in', async (tokenFormat) => {
+    const as = await start({ resources: [{ identifier: resource, scopes: ['read', 'write'], tokenFormat }] })
+    const { issuer, fetch, clock } = as
+    const introspection = await as.introspectionCredential()
+    const options = { resource, scopes, authorizationServers: [issuer], fetch, now: clock.now, journal: () => {} }
+    const api = resourceServer({ ...options, introspection })
+    const ask = async (order: TokenOrder) => {
+      const headers = { authorization: `Bearer ${await as.accessToken({ sub: 'u1', ...order })}` }
+      const decision = await api.authorize({ method: 'GET', url: '/', headers }, { acr: 'mfa', maxAgeSeconds: 60 })
+      return decision.ok ? decision.access.acr : decision.reason
+    }
+    expect([
+      await ask({ acr: 'mfa' }),
+      await ask({ acr: 'mfa', authTime: clock.seconds() - 600 }),
+      await ask({}),
+    ]).toEqual(['mfa', 'token.authentication_age', 'token.authentication_context'])
   })
 
   it('names a scope and an audience that are not registered', async () => {

@@ -59,6 +59,7 @@ export async function giveCode(
     clientId: authorization.client.id,
     userId: session.userId,
     authenticatedAt: session.authenticatedAt,
+    acr: session.acr,
     scopes: authorization.scopes,
     resourceKeys: authorization.resources.map((resource) => resource.key),
     redirectUri: authorization.redirectUri,

@@ -3,7 +3,7 @@ import type { RedirectTarget } from '../authorization-request.ts'
 import type { ServerContext } from '../context.ts'
 import { enter } from '../http/entry.ts'
 import { readForm } from '../http/form.ts'
-import { isSignInProof } from '../http/form-proof.ts'
+import { readSignInProof, type SignedInUser } from '../http/form-proof.ts'
 import { pageAnswer, seeOther } from '../http/page.ts'
 import type { JournalEvent } from '../journal.ts'
 import { consentPage } from '../pages/consent-page.ts'
@@ -43,13 +43,15 @@ export function authorizeEndpoint(context: ServerContext, request: Request): Pro
       const browser = await readBrowser(context, request.headers)
       const { session } = browser
       if (session !== undefined) event.subject = session.userId
-      if (session === undefined || mustSignIn(context, authorization, session, parameters.get('signed_in'))) {
+      const anew = session && readNewSignIn(context, authorization, session, parameters.get('signed_in'))
+      if (session === undefined || (anew === undefined && mustSignIn(context, authorization, session))) {
         if (authorization.prompts.has('none')) throw new Refusal('authorize.login_required', { check: 'session' })
         // A form that another site sends brings no cookie of ours along; a redirect does.
         const here = `${basePath(context)}/authorize?${authorization.query}`
         return request.method === 'POST' ? seeOther(here) : signInFirst(context, browser, authorization, here)
       }
-      if (await mustAsk(context, authorization, session)) {
+      // Somebody else than before: the page says in whose name, so that no account is swapped in silence.
+      if (anew === 'another' || (await mustAsk(context, authorization, session))) {
         if (authorization.prompts.has('none')) throw new Refusal('authorize.consent_required', { check: 'consent' })
         return askConsent(context, browser, session, authorization)
       }
@@ -109,21 +111,28 @@ function parseAny(candidates: readonly (readonly string[])[], problem: Refusal):
   throw problem
 }
 
-/**
- * `prompt=login` and `max_age` ask for a sign-in that is newer than the request (OpenID Connect Core §3.1.2.1). The
- * sign-in page sends the browser back with the proof that it was.
- */
+/** Whether a sign-in newer than the request is asked for, by `prompt=login` or `max_age` (OpenID Connect Core §3.1.2.1). */
 function mustSignIn(
   context: ServerContext,
-  { prompts, maxAgeSeconds, query }: Authorization,
+  { prompts, maxAgeSeconds }: Authorization,
   session: BrowserSession,
-  proof: string | undefined,
 ): boolean {
   const age = nowSeconds(context) - session.authenticatedAt
   const tooOld = maxAgeSeconds !== undefined && (maxAgeSeconds === 0 || age > maxAgeSeconds)
-  if (!tooOld && !prompts.has('login')) return false
-  const isFresh = age < freshSignInSeconds && proof !== undefined
-  return !(isFresh && isSignInProof(context.keys.formKey(), session.hash, query, proof))
+  return tooOld || prompts.has('login')
+}
+
+/** Who signed in for this very request, by the proof that the sign-in page sends the browser back with. */
+function readNewSignIn(
+  context: ServerContext,
+  { query }: Authorization,
+  session: BrowserSession,
+  proof: string | undefined,
+): SignedInUser | undefined {
+  const isFresh = nowSeconds(context) - session.authenticatedAt < freshSignInSeconds
+  return proof !== undefined && isFresh
+    ? readSignInProof(context.keys.formKey(), session.hash, query, proof)
+    : undefined
 }
 
 function signInFirst(context: ServerContext, browser: Browser, authorization: Authorization, to: string): Response {

@@ -1,4 +1,5 @@
 import { decodeBase64url, formatOpaqueToken, parseOpaqueToken, sha256Base64url } from '@arctos/core'
+import { authenticationContexts } from '../authentication-contexts.ts'
 import type { ServerContext } from '../context.ts'
 import { formatCookie, readCookie } from '../http/cookies.ts'
 import { checkSameOrigin, type FormContent, type FormPurpose, openForm, sealForm } from '../http/form-proof.ts'
@@ -60,6 +61,7 @@ export async function openBrowserSession(
     hash,
     userId: user.id,
     passwordHash: user.passwordHash,
+    acr: authenticationContexts.password,
     lifetimeSeconds: context.lifetimes.sessionSeconds,
     formerHash: browser.session?.hash,
   })

@@ -27,6 +27,7 @@ export function deviceDecisionEndpoint(context: ServerContext, request: Request)
         clientId: form.data['client'] ?? '',
         userId: session.userId,
         authenticatedAt: session.authenticatedAt,
+        acr: session.acr,
         approved: readDecision(required(parameters, 'decision')),
       })
       event.outcome = outcome

@@ -83,6 +83,9 @@ async function introspect(
     exp: access.expiresAt,
     jti: access.jti,
     grant_id: access.grantId,
+    // RFC 9470 §6.2
+    auth_time: access.authenticatedAt,
+    acr: access.acr,
   }
 }
 

@@ -1,3 +1,4 @@
+import { reachableContexts } from '../authentication-contexts.ts'
 import { authenticationMethods } from '../client-authentication/authenticate.ts'
 import type { ServerContext } from '../context.ts'
 import { grantTypes } from '../grant-types/grant-types.ts'
@@ -54,5 +55,7 @@ async function describe({ issuer, store, keys }: ServerContext): Promise<object>
     authorization_response_iss_parameter_supported: true,
     protected_resources: resources.map((resource) => resource.identifier),
     prompt_values_supported: ['none', 'login', 'consent'],
+    // RFC 9470 §7
+    acr_values_supported: reachableContexts,
   }
 }

@@ -2,7 +2,7 @@ import { Refusal, refusalRow, sha256Base64url } from '@arctos/core'
 import type { Peer, ServerContext } from '../context.ts'
 import { enter, type SealedRefusal } from '../http/entry.ts'
 import { readForm } from '../http/form.ts'
-import { sealSignIn } from '../http/form-proof.ts'
+import { type SignedInUser, sealSignIn } from '../http/form-proof.ts'
 import { pageAnswer, refusalPage, seeOther } from '../http/page.ts'
 import type { JournalEvent } from '../journal.ts'
 import { signInPage } from '../pages/sign-in-page.ts'
@@ -45,7 +45,8 @@ export function signInEndpoint(context: ServerContext, request: Request, peer: P
       const user = await authenticateUser(context, peer, username, parameters.get('password') ?? '', event)
       const opened = await openBrowserSession(context, browser, user)
       if (opened === undefined) throw wrongPassword()
-      return seeOther(withProof(context, to, opened.hash), [opened.cookie])
+      const isAnother = browser.session !== undefined && browser.session.userId !== user.id
+      return seeOther(withProof(context, to, opened.hash, isAnother ? 'another' : 'same'), [opened.cookie])
     },
     (sealed) => answerFailure(context, tried, sealed),
   )
@@ -105,10 +106,10 @@ function wrongPassword(): Refusal {
 }
 
 /** A request that asked for a new sign-in is told that this was it. */
-function withProof(context: ServerContext, to: string, session: string): string {
+function withProof(context: ServerContext, to: string, session: string, user: SignedInUser): string {
   const start = `${basePath(context)}/authorize?`
   if (!to.startsWith(start)) return to
-  return `${to}&signed_in=${sealSignIn(context.keys.formKey(), session, to.slice(start.length))}`
+  return `${to}&signed_in=${sealSignIn(context.keys.formKey(), session, to.slice(start.length), user)}`
 }
 
 /** What is shown again when it was wrong. */

@@ -66,13 +66,25 @@ export function openForm(
   }
 }
 
+/** Whether who signed in again is who was signed in before, as far as this browser knew anybody. */
+export type SignedInUser = 'same' | 'another'
+
 /** Proves to ourselves that a session was opened for one request: it then need not ask for a sign-in again. */
-export function sealSignIn(key: KeyObject, session: string, query: string): string {
-  return encodeBase64url(hmacSha256(key, 'signed in\n', session, '\n', query))
+export function sealSignIn(key: KeyObject, session: string, query: string, user: SignedInUser): string {
+  return encodeBase64url(hmacSha256(key, `signed in, ${user} user\n`, session, '\n', query))
 }
 
-export function isSignInProof(key: KeyObject, session: string, query: string, proof: string): boolean {
-  return equalInConstantTime(Buffer.from(proof), Buffer.from(sealSignIn(key, session, query)))
+/** What {@link sealSignIn} proved for this session and request; `undefined` for anything else. */
+export function readSignInProof(
+  key: KeyObject,
+  session: string,
+  query: string,
+  proof: string,
+): SignedInUser | undefined {
+  const users = ['same', 'another'] as const
+  return users.find((user) =>
+    equalInConstantTime(Buffer.from(proof), Buffer.from(sealSignIn(key, session, query, user))),
+  )
 }
 
 // Neither a purpose nor a browser's id nor base64url holds a newline.

@@ -109,6 +109,8 @@ function claimsOf(issuer: string, access: IssuedAccess): object {
     client_id: access.clientId,
     scope: formatScope(access.scopes) || undefined,
     grant_id: access.grantId,
+    // RFC 9470 §6.1
     auth_time: access.authenticatedAt,
+    acr: access.acr,
   }
 }

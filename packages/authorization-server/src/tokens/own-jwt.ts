@@ -53,5 +53,16 @@ function factsOfClaims(issuer: string, claims: ReturnType<typeof parseClaims>): 
     return undefined
   if (audience === undefined || issuedAt === undefined || expiresAt === undefined) return undefined
   const scopes = (readString(claims, 'scope') ?? '').split(' ').filter(Boolean)
-  return { jti, clientId, subject, grantId: readString(claims, 'grant_id'), audience, scopes, issuedAt, expiresAt }
+  return {
+    jti,
+    clientId,
+    subject,
+    grantId: readString(claims, 'grant_id'),
+    audience,
+    scopes,
+    issuedAt,
+    expiresAt,
+    authenticatedAt: readNumber(claims, 'auth_time'),
+    acr: readString(claims, 'acr'),
+  }
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { codeChallengeOf, encodeBase64url, formatOpaqueToken, sha256Base64url } from '@arctos/core'
 import { SignJWT } from 'jose'
 import { expect } from 'vitest'
+import { authenticationContexts } from '../../src/authentication-contexts.ts'
 import {
   archive,
   basic,
@@ -43,6 +44,7 @@ export async function mintCode(site: Installation, agreement: Agreement = {}): P
     clientId,
     userId: site.userId,
     authenticatedAt: site.clock.seconds(),
+    acr: authenticationContexts.password,
     scopes: agreement.scopes ?? refreshable,
     resourceKeys: resources,
     redirectUri,

@@ -1,6 +1,7 @@
 import { createHmac, generateKeyPairSync } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { authenticationContexts } from '../../src/authentication-contexts.ts'
 import { databaseKinds } from './databases.ts'
 import {
   assertionForm,
@@ -48,7 +49,7 @@ describe.each(databaseKinds)('introspection on %s', (database) => {
 
   describe('of a live token', () => {
     it.each(formats)(
-      'tells the resource server about %s of a user [RFC 7662 §2.2(b)]',
+      'tells the resource server about %s of a user [RFC 7662 §2.2(b), RFC 9470 §6.2]',
       async (_, resource, rs, scope) => {
         const scopes = [...scope.split(' '), 'offline_access']
         const { access } = await signIn(site, { resources: [resource], scopes })
@@ -71,6 +72,8 @@ describe.each(databaseKinds)('introspection on %s', (database) => {
           exp: seconds + 600,
           jti: expect.stringMatching(/^[\w-]{16}$/),
           grant_id: expect.stringMatching(/^[\w-]{16}$/),
+          auth_time: seconds,
+          acr: authenticationContexts.password,
         })
       },
     )

@@ -14,7 +14,7 @@ const oauthPath = '/.well-known/oauth-authorization-server'
 const openidPath = '/.well-known/openid-configuration'
 
 describe('the server metadata', () => {
-  it('says what there is, and promises nothing else [RFC 9068 §4(l), RFC 8414 §2]', async () => {
+  it('says what there is, and promises nothing else [RFC 9068 §4(l), RFC 8414 §2, RFC 9470 §7]', async () => {
     const { issuer } = site
     expect((await site.send(oauthPath)).body).toEqual({
       issuer,
@@ -49,6 +49,7 @@ describe('the server metadata', () => {
       authorization_response_iss_parameter_supported: true,
       protected_resources: [notes, archive, legacy],
       prompt_values_supported: ['none', 'login', 'consent'],
+      acr_values_supported: ['urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport'],
     })
   })
 

@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { authenticationContexts } from '../../src/authentication-contexts.ts'
 import { formatRefreshToken, parseRefreshToken } from '../../src/tokens/refresh-token.ts'
 import { databaseKinds } from './databases.ts'
 import {
@@ -51,7 +52,22 @@ describe.each(databaseKinds)('refresh tokens on %s', (database) => {
       expect(body['refresh_token']).not.toBe(first.refresh)
       const [one, two] = [decodeJwt(first.access), decodeJwt(String(body['access_token']))]
       expect(two).toMatchObject({ sub: one.sub, grant_id: one['grant_id'], aud: notes, auth_time: one['auth_time'] })
+      expect(two['acr']).toBe(one['acr'])
       expect(two.jti).not.toBe(one.jti)
+    })
+
+    it.each([
+      ['a JWT', signIn, 'notes-api'],
+      ['an opaque token', signInOpaque, 'archive-api'],
+    ] as const)('says in %s when and how the user signed in, however long ago [RFC 9470 §6]', async (_, begin, rs) => {
+      const own = await install({ database })
+      const signedInAt = own.clock.seconds()
+      const first = await begin(own)
+      own.clock.pass(5_000)
+      const second = tokensOf(await refresh(own, first.refresh))
+      const { body } = await introspect(own, second.access, rs)
+      expect([body['auth_time'], body['acr']]).toEqual([signedInAt, authenticationContexts.password])
+      await own.end()
     })
 
     it('keeps the scope of the grant, also after less was asked for [RFC 6749 §6(f)]', async () => {

@@ -17,6 +17,7 @@ const refusals: readonly (readonly [Reason, (site: Site) => Promise<Response>])[
   ['authorize.pkce_missing', request({ code_challenge: undefined })],
   ['authorize.request_object_unsupported', request({ request: 'x' })],
   ['authorize.login_required', request({ prompt: 'none' })],
+  ['authorize.authentication_unmet', request({ acr_values: 'mfa' })],
   ['request.duplicate_parameter', request({ prompt: ['consent', 'consent'] })],
   ['request.missing_parameter', request({ response_type: undefined })],
   ['request.invalid_parameter', request({ max_age: 'soon' })],

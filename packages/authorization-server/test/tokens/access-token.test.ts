@@ -1,6 +1,7 @@
 import { JwtVerifier } from 'aws-jwt-verify'
 import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { authenticationContexts } from '../../src/authentication-contexts.ts'
 import { introspect, ownToken, signIn, signInOpaque, tokensOf } from '../endpoints/flows.ts'
 import { archive, type Installation, install, legacy, notes } from '../endpoints/installation.ts'
 
@@ -15,7 +16,7 @@ async function keySet(from: Installation): Promise<JSONWebKeySet> {
 }
 
 describe('the claims of a JWT', () => {
-  it('of a user are these and no others [RFC 9068 §2.2(a)(b)(c)(d)(e)(f)(g)(h)]', async () => {
+  it('of a user are these and no others [RFC 9068 §2.2(a)(b)(c)(d)(e)(f)(g)(h), RFC 9470 §6.1]', async () => {
     const { access } = await signIn(site)
     const now = site.clock.seconds()
     expect(decodeJwt(access)).toEqual({
@@ -29,6 +30,7 @@ describe('the claims of a JWT', () => {
       scope: 'read write',
       grant_id: expect.stringMatching(/^[\w-]{16}$/),
       auth_time: now,
+      acr: authenticationContexts.password,
     })
   })
 

@@ -58,6 +58,7 @@ CREATE TABLE sessions (
   hash TEXT PRIMARY KEY,
   user_id TEXT NOT NULL,
   authenticated_at BIGINT NOT NULL,
+  acr TEXT,
   expires_at BIGINT NOT NULL
 );
 CREATE INDEX sessions_user ON sessions (user_id);
@@ -82,6 +83,7 @@ CREATE TABLE codes (
   redirect_uri_sent BIGINT NOT NULL,
   code_challenge TEXT NOT NULL,
   authenticated_at BIGINT NOT NULL,
+  acr TEXT,
   issued_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,
   attempts BIGINT NOT NULL,
@@ -108,6 +110,7 @@ CREATE TABLE device_codes (
   decision TEXT,
   user_id TEXT,
   authenticated_at BIGINT,
+  acr TEXT,
   decided_at BIGINT,
   spent_at BIGINT,
   keep_until BIGINT NOT NULL
@@ -129,6 +132,7 @@ CREATE TABLE grants (
   scope TEXT NOT NULL,
   resources TEXT NOT NULL,
   authenticated_at BIGINT NOT NULL,
+  acr TEXT,
   issued_at BIGINT NOT NULL,
   not_before BIGINT NOT NULL,
   generation BIGINT,
@@ -158,7 +162,9 @@ CREATE TABLE access_tokens (
   audience TEXT NOT NULL,
   scope TEXT NOT NULL,
   issued_at BIGINT NOT NULL,
-  expires_at BIGINT NOT NULL
+  expires_at BIGINT NOT NULL,
+  authenticated_at BIGINT,
+  acr TEXT
 );
 CREATE INDEX access_tokens_expiry ON access_tokens (expires_at);
 

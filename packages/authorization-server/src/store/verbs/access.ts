@@ -19,6 +19,8 @@ export interface IssuedAccess {
   readonly expiresAt: number
   /** When the user signed in; absent without a user. */
   readonly authenticatedAt: number | undefined
+  /** The class of that sign-in, as the grant has it: a refresh changes neither (RFC 9470 §6). */
+  readonly acr: string | undefined
   readonly form:
     | {
         readonly format: 'jwt'
@@ -35,6 +37,7 @@ export interface AccessOrder {
   readonly subject: string
   readonly grantId?: string
   readonly authenticatedAt?: number
+  readonly acr?: string | undefined
   readonly resources: readonly RegisteredResource[]
   readonly scopes: readonly string[]
   /** The latest cut-off of all that the token depends on. */
@@ -61,6 +64,7 @@ export function* issueAccess(transaction: Transaction, order: AccessOrder): Verb
     issuedAt,
     expiresAt: issuedAt + lifetime,
     authenticatedAt: order.authenticatedAt,
+    acr: order.acr,
   }
   if (resource.tokenFormat === 'jwt') {
     const secretOf = resource.tokenAlgorithm === undefined ? undefined : resource.key
@@ -73,7 +77,7 @@ export function* issueAccess(transaction: Transaction, order: AccessOrder): Verb
 
 function* insertOpaque(issued: Omit<IssuedAccess, 'form'>, key: string): Verb<void> {
   yield* run(
-    'INSERT INTO access_tokens (token_key, jti, client_id, subject, grant_id, audience, scope, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+    'INSERT INTO access_tokens (token_key, jti, client_id, subject, grant_id, audience, scope, issued_at, expires_at, authenticated_at, acr) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
     key,
     issued.jti,
     issued.clientId,
@@ -83,6 +87,8 @@ function* insertOpaque(issued: Omit<IssuedAccess, 'form'>, key: string): Verb<vo
     issued.scopes.join(' '),
     issued.issuedAt,
     issued.expiresAt,
+    issued.authenticatedAt ?? null,
+    issued.acr ?? null,
   )
 }
 

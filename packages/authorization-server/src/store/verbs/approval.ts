@@ -15,6 +15,8 @@ export interface Approval {
   readonly clientId: string
   readonly userId: string
   readonly authenticatedAt: number
+  /** The class of the sign-in. */
+  readonly acr?: string | undefined
   readonly scopes: readonly string[]
   readonly resourceKeys: readonly string[]
   readonly redirectUri: string
@@ -44,8 +46,8 @@ export const issueCode = defineVerb({
     }
     yield* run(
       `INSERT INTO codes (hash, client_id, user_id, scope, resources, redirect_uri, redirect_uri_sent, code_challenge,
-         authenticated_at, issued_at, expires_at, attempts, keep_until)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12)`,
+         authenticated_at, issued_at, expires_at, attempts, keep_until, acr)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $13)`,
       approval.codeHash,
       clientId,
       userId,
@@ -58,6 +60,7 @@ export const issueCode = defineVerb({
       Math.max(transaction.now, principals.notBefore),
       transaction.now + codeLifetimeSeconds,
       transaction.now + rememberSeconds,
+      approval.acr ?? null,
     )
     if (approval.remember) yield* rememberConsent(transaction, approval)
     return { outcome: 'issued' }

@@ -23,6 +23,7 @@ const attemptLimit = 10
 
 /** A code as its row has it. */
 interface Code extends Agreed {
+  readonly acr: string | undefined
   readonly redirectUri: string
   readonly redirectUriSent: boolean
   readonly codeChallenge: string
@@ -34,7 +35,7 @@ interface Code extends Agreed {
 }
 
 const codeColumns =
-  'client_id, user_id, scope, resources, redirect_uri, redirect_uri_sent, code_challenge, authenticated_at, issued_at, expires_at, attempts, spent_at, grant_id'
+  'client_id, user_id, scope, resources, redirect_uri, redirect_uri_sent, code_challenge, authenticated_at, issued_at, expires_at, attempts, spent_at, grant_id, acr'
 
 function codeOfRow(row: Row): Code {
   return {
@@ -51,6 +52,7 @@ function codeOfRow(row: Row): Code {
     attempts: integer(row, 'attempts'),
     spentAt: optionalInteger(row, 'spent_at'),
     grantId: optionalText(row, 'grant_id'),
+    acr: optionalText(row, 'acr'),
   }
 }
 
@@ -141,6 +143,7 @@ export const redeemCode = defineVerb({
       subject: code.userId,
       grantId,
       authenticatedAt: code.authenticatedAt,
+      acr: code.acr,
       resources,
       scopes: code.scopes,
       notBefore: principals.notBefore,
@@ -206,6 +209,7 @@ export interface Agreed {
   readonly scopes: readonly string[]
   readonly resourceKeys: readonly string[]
   readonly authenticatedAt: number
+  readonly acr?: string | undefined
 }
 
 /** Makes the grant of a code that is being redeemed, with a refresh family where `offline_access` was agreed to. */
@@ -220,8 +224,8 @@ export function* makeGrant(
   const absolute = transaction.now + (secret === undefined ? longestAccessSeconds : exchange.absoluteSeconds)
   yield* run(
     `INSERT INTO grants (id, client_id, user_id, scope, resources, authenticated_at, issued_at, not_before, generation, token_hash,
-       rotated_ms, idle_expires_at, absolute_expires_at, keep_until)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11, $12, $13)`,
+       rotated_ms, idle_expires_at, absolute_expires_at, keep_until, acr)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11, $12, $13, $14)`,
     grantId,
     code.clientId,
     code.userId,
@@ -235,6 +239,7 @@ export function* makeGrant(
     transaction.now + exchange.idleSeconds,
     absolute,
     absolute + longestAccessSeconds,
+    code.acr ?? null,
   )
   yield* record(transaction, 'grant.made', code.clientId, { grant: grantId, user: code.userId })
   return { grantId, family: secret && { generation: 0, secret } }

@@ -161,8 +161,8 @@ export const redeemDevice = defineVerb({
     const principals = yield* livePrincipals(transaction, clientId, userId, device.decidedAt ?? 0)
     if (principals === undefined) return { outcome: 'principal_disabled' }
 
-    const { scopes, resourceKeys, authenticatedAt = 0 } = device
-    const agreed = { clientId, userId, scopes, resourceKeys, authenticatedAt }
+    const { scopes, resourceKeys, authenticatedAt = 0, acr } = device
+    const agreed = { clientId, userId, scopes, resourceKeys, authenticatedAt, acr }
     const { grantId, family } = yield* makeGrant(transaction, agreed, exchange, principals.notBefore)
     yield* run('UPDATE device_codes SET spent_at = $1 WHERE hash = $2', transaction.now, deviceCodeHash)
     const access = yield* issueAccess(transaction, {
@@ -170,6 +170,7 @@ export const redeemDevice = defineVerb({
       subject: userId,
       grantId,
       authenticatedAt,
+      acr,
       resources,
       scopes,
       notBefore: principals.notBefore,

@@ -42,6 +42,8 @@ export interface DeviceDecision {
   readonly clientId: string
   readonly userId: string
   readonly authenticatedAt: number
+  /** The class of the sign-in. */
+  readonly acr?: string | undefined
   readonly approved: boolean
 }
 
@@ -63,12 +65,13 @@ export const decideDevice = defineVerb({
     if (approved && !isSignedIn) return { outcome: 'principal_disabled' }
     const outcome = approved ? 'approved' : 'denied'
     yield* run(
-      `UPDATE device_codes SET decision = $1, user_id = $2, authenticated_at = $3, decided_at = $4
-       WHERE hash = $5 AND decision IS NULL`,
+      `UPDATE device_codes SET decision = $1, user_id = $2, authenticated_at = $3, decided_at = $4, acr = $5
+       WHERE hash = $6 AND decision IS NULL`,
       outcome,
       userId,
       authenticatedAt,
       Math.max(transaction.now, principals?.notBefore ?? 0),
+      decision.acr ?? null,
       deviceCodeHash,
     )
     const facts = { client: clientId, scope: device.scopes.join(' ').slice(0, 500), from: device.askedFrom }

@@ -24,12 +24,13 @@ export interface Device {
   readonly decision: 'approved' | 'denied' | undefined
   readonly userId: string | undefined
   readonly authenticatedAt: number | undefined
+  readonly acr: string | undefined
   readonly decidedAt: number | undefined
   readonly spentAt: number | undefined
 }
 
 const columns =
-  'hash, client_id, scope, resources, asked_from, issued_at, expires_at, interval_seconds, polled_ms, decision, user_id, authenticated_at, decided_at, spent_at'
+  'hash, client_id, scope, resources, asked_from, issued_at, expires_at, interval_seconds, polled_ms, decision, user_id, authenticated_at, acr, decided_at, spent_at'
 
 function deviceOfRow(row: Row): Device {
   const decision = optionalText(row, 'decision')
@@ -46,6 +47,7 @@ function deviceOfRow(row: Row): Device {
     decision: decision === 'approved' || decision === 'denied' ? decision : undefined,
     userId: optionalText(row, 'user_id'),
     authenticatedAt: optionalInteger(row, 'authenticated_at'),
+    acr: optionalText(row, 'acr'),
     decidedAt: optionalInteger(row, 'decided_at'),
     spentAt: optionalInteger(row, 'spent_at'),
   }

@@ -31,6 +31,8 @@ export interface Grant {
   readonly scopes: readonly string[]
   readonly resourceKeys: readonly string[]
   readonly authenticatedAt: number
+  /** The class of the sign-in, if that is known. */
+  readonly acr: string | undefined
   readonly issuedAt: number
   readonly notBefore: number
   readonly idleExpiresAt: number
@@ -50,7 +52,7 @@ export interface RefreshFamily {
 }
 
 export const grantColumns =
-  'id, client_id, user_id, scope, resources, authenticated_at, issued_at, not_before, generation, token_hash, salt, rotated_ms, idle_expires_at, absolute_expires_at, ended_at'
+  'id, client_id, user_id, scope, resources, authenticated_at, issued_at, not_before, generation, token_hash, salt, rotated_ms, idle_expires_at, absolute_expires_at, ended_at, acr'
 
 export function grantOfRow(row: Row): Grant {
   const generation = optionalInteger(row, 'generation')
@@ -61,6 +63,7 @@ export function grantOfRow(row: Row): Grant {
     scopes: words(text(row, 'scope')),
     resourceKeys: words(text(row, 'resources')),
     authenticatedAt: integer(row, 'authenticated_at'),
+    acr: optionalText(row, 'acr'),
     issuedAt: integer(row, 'issued_at'),
     notBefore: integer(row, 'not_before'),
     idleExpiresAt: integer(row, 'idle_expires_at'),

@@ -11,6 +11,9 @@ export interface AccessFacts {
   readonly scopes: readonly string[]
   readonly issuedAt: number
   readonly expiresAt: number
+  /** When and how the user signed in; absent without a user. */
+  readonly authenticatedAt: number | undefined
+  readonly acr: string | undefined
 }
 
 // Everything that can have ended a token, in one question: its own revocation, its grant, and the cut-offs of client, user and
@@ -53,6 +56,7 @@ export const introspectOpaque = defineVerb({
   *run(moment, key: string): Verb<AccessFacts | undefined> {
     const row = yield* first(
       `SELECT t.jti, t.client_id, t.subject, t.grant_id, t.audience, t.scope, t.issued_at, t.expires_at,
+         t.authenticated_at, t.acr,
          (SELECT not_before FROM issuer_state WHERE id = 1) AS all_not_before,
          (SELECT not_before FROM clients WHERE id = t.client_id AND disabled_at IS NULL) AS client_not_before,
          (SELECT not_before FROM users WHERE id = t.subject AND disabled_at IS NULL) AS user_not_before,
@@ -78,6 +82,8 @@ export function factsOfRow(row: Row): AccessFacts {
     scopes: words(text(row, 'scope')),
     issuedAt: integer(row, 'issued_at'),
     expiresAt: integer(row, 'expires_at'),
+    authenticatedAt: optionalInteger(row, 'authenticated_at'),
+    acr: optionalText(row, 'acr'),
   }
 }
 

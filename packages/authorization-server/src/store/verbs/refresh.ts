@@ -99,6 +99,7 @@ export const rotateRefresh = defineVerb({
         subject: grant.userId,
         grantId: grant.id,
         authenticatedAt: grant.authenticatedAt,
+        acr: grant.acr,
         resources: narrowed.resources,
         scopes: narrowed.scopes,
         notBefore: Math.max(notBefore, grant.notBefore),
