@@ -1,4 +1,5 @@
 import { createPrivateKey, type webcrypto } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import {
   type Algorithm,
   encodeBase64url,
@@ -26,7 +27,7 @@ export type PrivateJwk = webcrypto.JsonWebKey & { readonly kid?: string }
 export type ClientAuthentication = (
   client: { readonly issuer: string; readonly clientId: string },
   environment: Pick<Environment, 'nowSeconds' | 'random'>,
-) => ClientCredentials
+) => ClientCredentials | Promise<ClientCredentials>
 
 /** `client_secret_basic`: the secret in the Authorization header, form-encoded first (RFC 6749 §2.3.1). */
 export function clientSecretBasic(secret: string | Secret): ClientAuthentication {
@@ -83,6 +84,47 @@ export function privateKeyJwt(key: PrivateJwk | SigningKey): ClientAuthenticatio
       },
       secrets: [assertion],
     }
+  }
+}
+
+/** Where a workload gets the assertion that its platform made for it: a file that is kept fresh, or a function. */
+export type WorkloadAssertionSource =
+  | { readonly file: string }
+  | { readonly read: (client: { readonly issuer: string }) => string | Promise<string> }
+
+const assertionLengthLimit = 16_384
+
+/**
+ * An assertion by somebody else that says which workload this is, such as the projected token of a Kubernetes service account. It is
+ * read anew for each request and never kept, for whoever makes it replaces it while it is still good. RFC 7523 §2.2, RFC 7521 §4.2
+ *
+ * Throws `invalid_option` when there is none.
+ */
+export function workloadAssertion(source: WorkloadAssertionSource): ClientAuthentication {
+  return async ({ issuer, clientId }) => {
+    const assertion = 'file' in source ? await readAssertionFile(source.file) : (await source.read({ issuer })).trim()
+    if (assertion.length > assertionLengthLimit || !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(assertion))
+      throw new ClientError('invalid_option', 'the workload assertion is not a signed JWT')
+    return {
+      parameters: {
+        client_id: clientId,
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        client_assertion: assertion,
+      },
+      secrets: [assertion],
+    }
+  }
+}
+
+async function readAssertionFile(file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).trim()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new ClientError(
+      'invalid_option',
+      `the workload assertion cannot be read from its file (${code ?? 'unknown'})`,
+    )
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Secret } from '@arctos/core'
 import { type ClientAuthentication, noClientAuthentication } from './client-authentication.ts'
 import { createClientCredentialsTokens } from './client-credentials.ts'
+import { type DeviceLoginOptions, logInDevice } from './device-login.ts'
 import { createRegistration } from './endpoint.ts'
 import { completeEnvironment, type EnvironmentOptions } from './environment.ts'
 import { ClientError } from './errors.ts'
@@ -36,6 +37,11 @@ export interface OAuthClient {
   accessToken(target: ClientCredentialsTarget): Promise<Secret>
   /** Logs a user in through the browser. Replaces what the store holds, once the login has succeeded. */
   login(options: LoginOptions & { readonly store?: SessionStore }): Promise<Session>
+  /**
+   * Logs a user in on a device that has no browser of its own: the user opens a page elsewhere and types a code (RFC 8628). Throws
+   * `login_timeout` when nobody did, `oauth_error` when the user refused.
+   */
+  deviceLogin(options: DeviceLoginOptions & { readonly store?: SessionStore }): Promise<Session>
   /**
    * Begins the login of a user whose browser this server does not share a machine with: code and PKCE, the answer comes to a URL of
    * this server. What is `pending` belongs on the server, found by nobody but this browser (RFC 9700 §2.1).
@@ -79,6 +85,11 @@ export function oauthClient(options: OAuthClientOptions): OAuthClient {
       const state = await logIn(registration, login)
       const text = formatSessionState(state)
       await replaceCell(store, text)
+      return createSession(registration, store, state)
+    },
+    async deviceLogin({ store = memoryStore(), ...login }) {
+      const state = await logInDevice(registration, login)
+      await replaceCell(store, formatSessionState(state))
       return createSession(registration, store, state)
     },
     beginLogin: (login) => beginWebLogin(registration, login),

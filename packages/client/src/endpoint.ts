@@ -15,8 +15,16 @@ export interface Registration {
   readonly timeoutMs: number
 }
 
-export type EndpointName = 'tokenEndpoint' | 'revocationEndpoint'
-export type FormParameters = Readonly<Record<string, string | undefined>>
+/** Endpoints that forms are posted to, and what the metadata calls them. */
+const endpointNames = {
+  tokenEndpoint: 'token_endpoint',
+  revocationEndpoint: 'revocation_endpoint',
+  deviceAuthorizationEndpoint: 'device_authorization_endpoint',
+} as const
+
+export type EndpointName = keyof typeof endpointNames
+/** A form's fields; a list repeats one (RFC 8707 §2). */
+export type FormParameters = Readonly<Record<string, string | readonly string[] | undefined>>
 
 // Three attempts that hang and one more still begin within the 30 s for which a server accepts a retried refresh token.
 const defaultTimeoutMs = 8_000
@@ -67,10 +75,10 @@ async function postOnce(
   const { environment, timeoutMs } = registration
   const url = await endpointUrl(registration, endpoint)
   // Made for this attempt: an assertion is good for one request.
-  const credentials = registration.authenticate(registration, environment)
+  const credentials = await registration.authenticate(registration, environment)
   const form = new URLSearchParams()
   for (const [name, value] of Object.entries({ ...parameters, ...credentials.parameters })) {
-    if (value !== undefined) form.append(name, value)
+    for (const each of [value ?? []].flat()) form.append(name, each)
   }
   const headers = new Headers({ accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' })
   if (credentials.authorization !== undefined) headers.set('authorization', credentials.authorization)
@@ -83,8 +91,7 @@ async function postOnce(
 async function endpointUrl({ metadata, issuer }: Registration, endpoint: EndpointName): Promise<string> {
   const url = (await metadata())[endpoint]
   if (url !== undefined) return url
-  const name = endpoint === 'tokenEndpoint' ? 'token_endpoint' : 'revocation_endpoint'
-  throw new ClientError('metadata_refused', `the metadata of ${issuer} has no ${name}`)
+  throw new ClientError('metadata_refused', `the metadata of ${issuer} has no ${endpointNames[endpoint]}`)
 }
 
 /** Repeats after `unavailable`, as long as the server asks for and no longer than is bearable for who is waiting. */

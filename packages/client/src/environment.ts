@@ -12,8 +12,8 @@ export interface EnvironmentOptions {
   readonly now?: () => number
   /** Unpredictable bytes. */
   readonly random?: (byteLength: number) => Uint8Array
-  /** Lets a time pass, in milliseconds; used between attempts. */
-  readonly wait?: (durationMs: number) => Promise<unknown>
+  /** Lets a time pass, in milliseconds; used between attempts. May end early, rejecting, when the signal fires. */
+  readonly wait?: (durationMs: number, signal?: AbortSignal) => Promise<unknown>
 }
 
 /** The same, complete. */
@@ -21,7 +21,7 @@ export interface Environment {
   readonly fetch: Fetch
   readonly nowSeconds: () => number
   readonly random: (byteLength: number) => Uint8Array
-  readonly wait: (durationMs: number) => Promise<unknown>
+  readonly wait: (durationMs: number, signal?: AbortSignal) => Promise<unknown>
 }
 
 /** The real world, where nothing else is given. */
@@ -31,7 +31,7 @@ export function completeEnvironment({ fetch: given, now = Date.now, ...options }
     fetch: given ?? ((input, init) => fetch(input, init)),
     nowSeconds: () => now() / 1_000,
     random: options.random ?? randomBytes,
-    wait: options.wait ?? sleep,
+    wait: options.wait ?? ((durationMs, signal) => sleep(durationMs, undefined, { ...(signal && { signal }) })),
   }
 }
 

@@ -6,7 +6,10 @@ export {
   clientSecretPost,
   type PrivateJwk,
   privateKeyJwt,
+  type WorkloadAssertionSource,
+  workloadAssertion,
 } from './client-authentication.ts'
+export type { DeviceCode, DeviceLoginOptions } from './device-login.ts'
 export type { Environment, EnvironmentOptions, Fetch } from './environment.ts'
 export {
   ClientError,

@@ -81,6 +81,7 @@ export function authorizationUrl({ clientId }: Registration, metadata: ServerMet
   ])
 }
 
+/** The `resource` option of a login. Throws `invalid_option`. */
 export function readResources(given: LoginOptions['resource']): readonly [string, ...string[]] {
   const [first, ...others] = typeof given === 'string' ? [given] : given
   return [readResourceOption(first ?? ''), ...others.map(readResourceOption)]

@@ -10,6 +10,8 @@ export interface ServerMetadata {
   readonly authorizationEndpoint: string | undefined
   readonly tokenEndpoint: string | undefined
   readonly revocationEndpoint: string | undefined
+  /** Where a device without a browser begins (RFC 8628 §4). */
+  readonly deviceAuthorizationEndpoint: string | undefined
   /** Whether the server promises `iss` in authorization responses (RFC 9207 §3). */
   readonly sendsIssuer: boolean
   /** `undefined` where the server does not say. */
@@ -90,6 +92,7 @@ function readMetadata(document: JsonObject | undefined, issuer: string): ServerM
     authorizationEndpoint: readEndpoint(document, 'authorization_endpoint', issuer),
     tokenEndpoint: readEndpoint(document, 'token_endpoint', issuer),
     revocationEndpoint: readEndpoint(document, 'revocation_endpoint', issuer),
+    deviceAuthorizationEndpoint: readEndpoint(document, 'device_authorization_endpoint', issuer),
     sendsIssuer: document['authorization_response_iss_parameter_supported'] === true,
     codeChallengeMethods: readStrings(document, 'code_challenge_methods_supported'),
   }
@@ -97,7 +100,7 @@ function readMetadata(document: JsonObject | undefined, issuer: string): ServerM
 
 // What we send: an endpoint whose own query already has one of these would make it appear twice (RFC 6749 §3.1, RFC 6749 §3.2).
 const ourParameters =
-  /[?&](response_type|client_id|redirect_uri|state|scope|resource|code_challenge|code_challenge_method|grant_type|code|code_verifier|refresh_token|client_secret|client_assertion|client_assertion_type|token|token_type_hint)(=|&|$)/
+  /[?&](response_type|client_id|redirect_uri|state|scope|resource|code_challenge|code_challenge_method|grant_type|code|code_verifier|refresh_token|client_secret|client_assertion|client_assertion_type|token|token_type_hint|device_code)(=|&|$)/
 
 /** An endpoint, or `undefined` where the server has none. One that is not safe to use spoils the whole document. */
 function readEndpoint(document: JsonObject, name: string, issuer: string): string | undefined {

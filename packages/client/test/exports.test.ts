@@ -14,11 +14,20 @@ describe('@arctos/client', () => {
       'oauthClient',
       'privateKeyJwt',
       'singleProcessStore',
+      'workloadAssertion',
     ])
   })
 
   it('makes clients and sessions with these members', async () => {
     const made = client.oauthClient({ issuer: 'https://as.example.com', clientId: 'a' })
-    expect(Object.keys(made).sort()).toEqual(['accessToken', 'beginLogin', 'fetch', 'finishLogin', 'login', 'resume'])
+    expect(Object.keys(made).sort()).toEqual([
+      'accessToken',
+      'beginLogin',
+      'deviceLogin',
+      'fetch',
+      'finishLogin',
+      'login',
+      'resume',
+    ])
   })
 })
