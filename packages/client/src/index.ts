@@ -1,3 +1,4 @@
+export { type BearerHeaders, bearerHeaders, type TokenHolder } from './bearer-headers.ts'
 export { type ClientCredentialsTarget, type OAuthClient, type OAuthClientOptions, oauthClient } from './client.ts'
 export {
   type ClientAuthentication,

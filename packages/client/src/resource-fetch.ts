@@ -47,7 +47,8 @@ interface Boundary {
   isInside(url: URL): boolean
 }
 
-function createBoundary(resource: string): Boundary {
+/** What belongs to a resource: the URLs of its origin at or below its path. */
+export function createBoundary(resource: string): Boundary {
   const root = new URL(readResourceOption(resource))
   const prefix = root.pathname.replace(/\/$/, '')
   // With a slash at its end, or the last segment of the resource's path would be taken for a file name and replaced.

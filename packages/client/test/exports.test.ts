@@ -8,6 +8,7 @@ describe('@arctos/client', () => {
       'OAuthError',
       'SessionOver',
       'Unavailable',
+      'bearerHeaders',
       'clientSecretBasic',
       'clientSecretPost',
       'memoryStore',

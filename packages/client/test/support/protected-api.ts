@@ -16,7 +16,7 @@ export interface ProtectedApi {
 
 /**
  * A protected resource that asks the authorization server about every token. `/redirect?status=S&to=URL` redirects, `/status/N`
- * answers N, `/echo` gives the body back.
+ * answers N, `/cut` ends the connection.
  *
  * @param path where the resource begins
  */
@@ -26,6 +26,7 @@ export async function startProtectedApi(server: Pick<StrictServer, 'inspect'>, p
     const { method = '', url = '', headers } = request
     const body = await readText(request)
     calls.push({ method, url, headers, body })
+    if (url.startsWith('/cut')) return request.socket.destroy()
     const token = /^Bearer (\S+)$/.exec(headers.authorization ?? '')?.[1]
     if (token === undefined) return sendJson(response, 401, {}, { 'www-authenticate': 'Bearer realm="api"' })
     const { active, resource } = server.inspect(token)
