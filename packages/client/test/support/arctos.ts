@@ -101,6 +101,11 @@ export async function startArctos(): Promise<Arctos> {
     { authenticationMethods: ['none'], grantTypes: ['authorization_code'], redirectUris },
     false,
   )
+  await register(
+    'television',
+    { authenticationMethods: ['none'], grantTypes: ['urn:ietf:params:oauth:grant-type:device_code'] },
+    false,
+  )
   const keys = [JSON.parse(JSON.stringify(publicJwk))]
   await register(
     'signer',

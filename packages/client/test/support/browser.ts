@@ -51,7 +51,9 @@ function fillIn(body: string, user: BrowserUser): { action: string; fields: URLS
   for (const [, name = '', value = ''] of body.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)) {
     fields.set(name, unescapeHtml(value))
   }
-  if (body.includes('name="password"')) {
+  const userCode = /<input id="user_code"[^>]* value="([^"]*)"/.exec(body)?.[1]
+  if (userCode !== undefined) fields.set('user_code', unescapeHtml(userCode))
+  else if (body.includes('name="password"')) {
     fields.set('username', user.username)
     fields.set('password', user.password)
   } else fields.set('decision', user.decision)
