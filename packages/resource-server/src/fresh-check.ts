@@ -1,4 +1,5 @@
 import { checkAccessTokenClaims, freezeClaims, type JsonObject, type Judge, strictJudge } from '@arctos/core'
+import { judgeType } from './introspected-type.ts'
 import type { Introspection } from './introspection.ts'
 import type { RevocationState } from './revocation-state.ts'
 import type { Access, TokenCheck } from './token-check.ts'
@@ -38,10 +39,8 @@ export function createFreshCheck(
       const isSame = answer[name] === undefined || answer[name] === access.claims[name]
       judge(`${name} now`, isSame, 'token.claim_invalid', `${name} of the token`, isSame ? undefined : 'another')
     }
-    const type = answer['token_type']
-    const isBearer = type === undefined || (typeof type === 'string' && type.toLowerCase() === 'bearer')
-    judge('token type now', isBearer, 'token.sender_constrained', 'Bearer', isBearer ? 'Bearer' : 'another')
     const again: Judge = (check, ...result) => judge(`${check} now`, ...result)
+    judgeType(answer, again)
     const expectation = { issuer, audience, clockToleranceSeconds, allowUntyped: false }
     const confirmed = checkAccessTokenClaims(narrowed(access, answer), expectation, now, again)
     // By the token's own word: what was taken back while the issuer was asked stays so, whatever the answer says of its age.

@@ -7,6 +7,7 @@ import {
   sha256Base64url,
   tokenLengthLimit,
 } from '@arctos/core'
+import { judgeType } from './introspected-type.ts'
 import type { Introspection } from './introspection.ts'
 import type { TokenChecker } from './token-check.ts'
 
@@ -29,9 +30,7 @@ export function createOpaqueTokenChecker(options: OpaqueTokenOptions): TokenChec
     if (answer === undefined) throw new Refusal('token.inactive', { check: 'active', expected: true, received: false })
     judge('active', true, 'token.inactive', true, true)
     proven(readString(answer, 'client_id'))
-    const type = answer['token_type']
-    const isBearer = type === undefined || (typeof type === 'string' && type.toLowerCase() === 'bearer')
-    judge('token type', isBearer, 'token.sender_constrained', 'Bearer', describe(type))
+    judgeType(answer, judge)
     const claims = completeClaims(answer, { iss: issuer, aud: audience, jti: sha256Base64url(token), exp: now + 1 })
     return checkAccessTokenClaims(claims, { issuer, audience, clockToleranceSeconds, allowUntyped: false }, now, judge)
   }
@@ -51,10 +50,4 @@ interface Defaults {
  */
 function completeClaims(answer: JsonObject, defaults: Defaults): JsonObject {
   return freezeClaims({ ...defaults, iat: 0, sub: answer['client_id'], ...answer })
-}
-
-function describe(type: unknown): string {
-  if (typeof type !== 'string') return typeof type
-  // Names of types are short (RFC 6749 §7.1); what is longer may be the token itself.
-  return type.length <= 20 ? type : 'a longer text'
 }

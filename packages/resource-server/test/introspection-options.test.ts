@@ -117,12 +117,13 @@ describe('explain', () => {
     const guard = site.guard({ maxAgeSeconds: 10 })
     const steps = await stepsOf(guard)
     expect(steps.every(([, passed]) => passed)).toBe(true)
-    expect(steps.slice(0, 7).map(([check]) => check)).toEqual([
+    expect(steps.slice(0, 8).map(([check]) => check)).toEqual([
       'trusted issuer',
       'length',
       'introspection',
       'active',
       'token type',
+      'token use',
       'issuer',
       'audience',
     ])

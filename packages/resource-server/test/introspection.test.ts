@@ -117,6 +117,7 @@ describe('the answer', () => {
     ['that has expired', { exp: 1 }, 'token.expired'],
     ['bound to a key', { cnf: { jkt: 'x' } }, 'token.sender_constrained'],
     ['of type DPoP', { token_type: 'DPoP' }, 'token.sender_constrained'],
+    ['for use as a refresh token', { token_use: 'refresh_token' }, 'token.type'],
     ['without any client', { client_id: undefined }, 'token.claim_invalid'],
     ['without the scope', { scope: 'other' }, 'token.scope'],
   ])('is refused for a token %s [RFC 7662 §2.2]', async (_name, claims, reason) => {

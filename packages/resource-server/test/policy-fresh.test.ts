@@ -122,6 +122,7 @@ describe('the answer', () => {
     ['an end that is none', { active: true, exp: 'soon' }, 'token.claim_invalid'],
     ['a key', { active: true, cnf: { jkt: 'x' } }, 'token.sender_constrained'],
     ['a token type', { active: true, token_type: 'DPoP' }, 'token.sender_constrained'],
+    ['another use', { active: true, token_use: 'refresh_token' }, 'token.type'],
     ['fewer scopes', { active: true, scope: 'other' }, 'token.scope'],
     ['scopes in another form', { active: true, scope: ['read'] }, 'token.claim_invalid'],
   ])('that says %s (%j) makes the token: %s [RFC 7662 §2.2]', async (_name, said, reason) => {
