@@ -3,7 +3,8 @@ import { createServer, request as httpRequest, type IncomingMessage, type Server
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { protect, protectUpgrade } from '../src/adapters/node.ts'
-import { accessOf } from '../src/index.ts'
+import { guardRequest } from '../src/adapters/node-message.ts'
+import { accessOf, type HeaderLookup } from '../src/index.ts'
 import { guardOf } from './guard.ts'
 import { type Issuer, startIssuer } from './issuer.ts'
 
@@ -96,4 +97,10 @@ describe('a stream', () => {
     })
     expect(body).toBe('data: first\n\ndata: last\n\n')
   })
+})
+
+it('reads the host of a request of HTTP/2 like any other [RFC 9113 §8.3.1]', () => {
+  const { headers } = guardRequest({ rawHeaders: [':authority', 'api.example.com', 'Accept', 'a', 'accept', 'b'] })
+  const { get } = headers as HeaderLookup
+  expect([get('Host'), get('ACCEPT'), get('cookie')]).toEqual(['api.example.com', 'a, b', null])
 })
