@@ -21,8 +21,16 @@ export {
   Unavailable,
 } from './errors.ts'
 export type { LoginOptions } from './login.ts'
+export { askInTurn, awaitTurn, type LoginTurn } from './login-turn.ts'
 export type { ResourceFetch } from './resource-fetch.ts'
 export type { Session } from './session.ts'
+export {
+  describeSession,
+  endSessionHere,
+  type SessionFacts,
+  type SessionOwner,
+  type TokenFacts,
+} from './session-facts.ts'
 export {
   type KnownStore,
   memoryStore,

@@ -91,7 +91,7 @@ export function isUsable({ obtainedAt, expiresAt }: HeldToken, now: number, canR
 }
 
 /** When to begin renewing: a minute or a fifth of the lifetime before the end, give or take a quarter, by chance. */
-function renewalTime({ obtainedAt, expiresAt }: HeldToken, fraction: number): number {
+export function renewalTime({ obtainedAt, expiresAt }: HeldToken, fraction: number): number {
   const end = expiresAt ?? obtainedAt + unknownLifetimeSeconds
   const early = Math.min(earlyLimitSeconds, (end - obtainedAt) / 5)
   return end - early * (0.75 + fraction / 2)
