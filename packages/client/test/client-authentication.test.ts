@@ -1,4 +1,7 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { inspect } from 'node:util'
 import {
   type ClientAuthentication,
@@ -7,6 +10,7 @@ import {
   oauthClient,
   type PrivateJwk,
   privateKeyJwt,
+  workloadAssertion,
 } from '@arctos/client'
 import {
   decodeUnverifiedClientAssertion,
@@ -15,7 +19,7 @@ import {
   Secret,
   verifyClientAssertion,
 } from '@arctos/core'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { publicClientId, type SeenRequest, service, startAuthorizationServer } from './support/authorization-server.ts'
 import { unavailable } from './support/faults.ts'
 import { createWorld } from './support/world.ts'
@@ -165,5 +169,92 @@ describe('every method', () => {
       'Basic ',
       'Basic ',
     ])
+  })
+})
+
+describe('a workload assertion', () => {
+  const part = (content: object) => Buffer.from(JSON.stringify(content)).toString('base64url')
+  const jwtOf = (sub: string) => `${part({ alg: 'RS256' })}.${part({ sub })}.c2ln`
+  const assertionOf = ({ form }: SeenRequest) => form.get('client_assertion')
+
+  it('is sent as it is, with its type and the name of the client, and nothing beside it [RFC 7523 §2.2]', async () => {
+    const { form, headers } = await tokenRequestOf('workload', workloadAssertion({ read: () => `${jwtOf('one')}\n` }))
+    expect(Object.fromEntries(form)).toMatchObject({
+      client_id: 'workload',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: jwtOf('one'),
+    })
+    expect([headers.authorization, form.get('client_secret')]).toEqual([undefined, null])
+  })
+
+  it('is read anew for each request, as its file is replaced', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'arctos-workload-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const file = join(folder, 'token')
+    const world = createWorld()
+    const server = await startAuthorizationServer(world)
+    const auth = workloadAssertion({ file })
+    const client = oauthClient({ issuer: server.issuer, clientId: 'workload', auth, ...world })
+    for (const text of ['one', 'two']) {
+      await writeFile(file, `${jwtOf(text)}\n`)
+      await client.accessToken({ resource }).catch(() => undefined)
+    }
+    expect(server.seenAt('/token').map(assertionOf)).toEqual([jwtOf('one'), jwtOf('two')])
+  })
+
+  it('is read anew for each attempt of one request', async () => {
+    const world = createWorld()
+    const server = await startAuthorizationServer(world)
+    server.fault('/token', unavailable())
+    let count = 0
+    const auth = workloadAssertion({ read: async () => jwtOf(`n${count++}`) })
+    const client = oauthClient({ issuer: server.issuer, clientId: 'workload', auth, ...world })
+    await client.accessToken({ resource }).catch(() => undefined)
+    expect(server.seenAt('/token').map(assertionOf)).toEqual([jwtOf('n0'), jwtOf('n1')])
+  })
+
+  it('may depend on whom it is for', async () => {
+    const request = await tokenRequestOf('workload', workloadAssertion({ read: ({ issuer }) => jwtOf(issuer) }))
+    expect(Buffer.from(assertionOf(request)?.split('.')[1] ?? '', 'base64url').toString()).toContain('http://127')
+  })
+
+  it.each([
+    ['is no JWT', () => 'not a token'],
+    ['is empty', () => ''],
+    ['is endless', () => jwtOf('a'.repeat(20_000))],
+    ['breaks the form', () => `${jwtOf('a')}&client_id=other`],
+  ])('that %s is not sent, and not quoted', async (_, read) => {
+    const world = createWorld()
+    const server = await startAuthorizationServer(world)
+    const auth = workloadAssertion({ read })
+    const client = oauthClient({ issuer: server.issuer, clientId: 'workload', auth, ...world })
+    const error = await client.accessToken({ resource }).catch((caught: unknown) => caught)
+    expect(error).toMatchObject({ code: 'invalid_option', message: 'the workload assertion is not a signed JWT' })
+    expect(server.seenAt('/token')).toEqual([])
+  })
+
+  it('whose file is missing is told by the name of the fault, and asked for again later', async () => {
+    const world = createWorld()
+    const server = await startAuthorizationServer(world)
+    const auth = workloadAssertion({ file: join(tmpdir(), 'arctos-no-such-file') })
+    const client = oauthClient({ issuer: server.issuer, clientId: 'workload', auth, ...world })
+    for (let time = 0; time < 2; time++)
+      await expect(client.accessToken({ resource })).rejects.toThrow(/cannot be read from its file \(ENOENT\)/)
+    expect(server.seenAt('/token')).toEqual([])
+  })
+
+  it('is in no error that quotes it', async () => {
+    const world = createWorld()
+    const server = await startAuthorizationServer(world)
+    const secret = jwtOf('anybody')
+    const body = JSON.stringify({ error: 'invalid_client', error_description: `bad assertion ${secret}` })
+    server.fault('/token', ({ response }) => {
+      response.writeHead(401, { 'content-type': 'application/json' }).end(body)
+    })
+    const auth = workloadAssertion({ read: () => secret })
+    const client = oauthClient({ issuer: server.issuer, clientId: 'workload', auth, ...world })
+    const error = await client.accessToken({ resource }).catch((caught: unknown) => caught)
+    expect(inspect(error)).toContain('[redacted]')
+    expect(inspect(error)).not.toContain(secret)
   })
 })
