@@ -37,6 +37,8 @@ export function bff(given: BffOptions): Bff {
   const loginPath = `${path}/login`
   const { limits } = options
   const proxy = createApiProxy({ limits, loginPath, report, markOver: sessions.markOver })
+  // The longest first, so that an API below another one's path is found.
+  const byLength = apis.toSorted((left, right) => right.prefix.length - left.prefix.length)
   let sweptAt = nowSeconds()
 
   const sweepNowAndThen = (): void => {
@@ -96,7 +98,7 @@ export function bff(given: BffOptions): Bff {
       if (request.method === method) return await run(request, url)
       return errorAnswer(405, 'method_not_allowed', `This takes ${method}.`, { headers: { allow: method } })
     }
-    const api = apis.find(({ prefix }) => url.pathname === prefix || url.pathname.startsWith(`${prefix}/`))
+    const api = byLength.find(({ prefix }) => url.pathname === prefix || url.pathname.startsWith(`${prefix}/`))
     return api === undefined ? undefined : await callApi(request, url, api)
   }
 

@@ -72,8 +72,6 @@ export function readOptions(options: BffOptions) {
   }
   const apis = Object.entries(options.apis).map(([prefix, api]) => readApi(prefix, api, path))
   if (apis.length === 0) throw new TypeError('apis must name at least one API')
-  // The longest first, so that an API below another one's path is found.
-  apis.sort((left, right) => right.prefix.length - left.prefix.length)
   return {
     ...{ client, origin, scope, store, path, random, idleSeconds, absoluteSeconds, report, apis },
     loginSeconds: 600,

@@ -45,7 +45,7 @@ function lazyBody(request: IncomingMessage): ReadableStream<Uint8Array> {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined
   const source = {
     async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-      if (request.readableEnded) {
+      if (reader === undefined && request.readableEnded) {
         controller.error(new Error('the body was read before the BFF: mount it before body parsers'))
         return
       }
