@@ -1,22 +1,22 @@
 import { isResourceIdentifier, isScopeWord, type ReceiptContent, type SharedSecretKey } from '@arctos/core'
 import {
+  type IntrospectionConfiguration,
+  type IntrospectionOptions,
+  readIntrospection,
+} from './introspection/options.ts'
+import {
   type AuthorizationServerEntry,
   type AuthorizationServersOption,
   readAuthorizationServers,
   readSharedSecrets,
   type SharedSecretOption,
-} from './authorization-servers.ts'
-import type { Transports } from './credentials.ts'
-import {
-  type IntrospectionConfiguration,
-  type IntrospectionOptions,
-  readIntrospection,
-} from './introspection-options.ts'
-import { createGuardMetrics, type GuardMetrics } from './metrics.ts'
-import type { Meter } from './opentelemetry.ts'
+} from './keys/authorization-servers.ts'
 import { check, isTrustworthyUrl, mistake, urlRule } from './option-check.ts'
 import type { Fetch } from './outbound-fetch.ts'
-import type { RefusalReport } from './refusal-report.ts'
+import { createGuardMetrics, type GuardMetrics } from './reports/metrics.ts'
+import type { Meter } from './reports/opentelemetry.ts'
+import type { RefusalReport } from './reports/refusal-report.ts'
+import type { Transports } from './request/credentials.ts'
 
 /** The scope words of a resource, each with a sentence that says what it allows. */
 export type ScopeTexts = Readonly<Record<string, string>>

@@ -1,6 +1,6 @@
 import type { Answer } from './answer.ts'
-import type { Transports } from './credentials.ts'
-import { pathOf } from './guard-request.ts'
+import type { Transports } from './request/credentials.ts'
+import { pathOf } from './request/guard-request.ts'
 
 /** The document that tells clients how to get a token for this resource. RFC 9728 §2 */
 export interface ResourceMetadata {

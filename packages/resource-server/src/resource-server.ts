@@ -1,25 +1,20 @@
 import { type Judge, type Reason, Refusal, recordingJudge, type Step, stepOfRefusal, strictJudge } from '@arctos/core'
-import { createAccessEnds } from './access-end.ts'
 import { type Answer, answerOf, challengeOf } from './answer.ts'
 import { type Configuration, type ResourceServerOptions, readConfiguration, type ScopeTexts } from './configuration.ts'
-import { readCredential } from './credentials.ts'
-import { createFreshCheck } from './fresh-check.ts'
-import type { GuardRequest } from './guard-request.ts'
-import { createIntrospection } from './introspection.ts'
-import { createOpaqueTokenChecker } from './opaque-token.ts'
-import { showToMeter } from './opentelemetry.ts'
+import { createIssuerRegistry } from './keys/trusted-issuers.ts'
 import { type Demand, judgeDemand } from './policy/demand.ts'
 import { markPolicy } from './policy/marked.ts'
 import { type Policy, readPolicy } from './policy/policy.ts'
-import { formatPrometheus } from './prometheus.ts'
-import { createRefusalReporter, type RefusalReport } from './refusal-report.ts'
+import { showToMeter } from './reports/opentelemetry.ts'
+import { formatPrometheus } from './reports/prometheus.ts'
+import { createRefusalReporter, type RefusalReport } from './reports/refusal-report.ts'
+import { readCredential } from './request/credentials.ts'
+import type { GuardRequest } from './request/guard-request.ts'
 import { describeResource, metadataUrlOf, type ResourceMetadata } from './resource-metadata.ts'
-import { createRevocationState, type Revocation, type RevocationState } from './revocation-state.ts'
-import { createSignedTokenChecker } from './signed-token.ts'
-import type { Access, TokenCheck, TokenChecker } from './token-check.ts'
-import { createIssuerRegistry, type IssuerRegistry, namesOf } from './trusted-issuers.ts'
-import { createVerificationTurn } from './verification-turn.ts'
-import { createVerifiedTokens } from './verified-tokens.ts'
+import { createAccessEnds } from './verification/access-end.ts'
+import { createRevocationState, type Revocation } from './verification/revocation-state.ts'
+import type { Access, TokenCheck } from './verification/token-check.ts'
+import { createTokenChecker } from './verification/token-checker.ts'
 
 /** What a guard says about one request: allow, deny, or (503) cannot decide. */
 export type Decision =
@@ -208,53 +203,3 @@ function onlyIssuerOf({ authorizationServers: servers }: Configuration): string 
 }
 
 function ignore(): void {}
-
-/** Two dots make a JWT, whatever is between them; everything else is for its issuer to read. */
-function isJwt(token: string): boolean {
-  return token.split('.', 4).length === 3
-}
-
-function createTokenChecker(
-  configuration: Configuration,
-  registry: IssuerRegistry,
-  revocations: RevocationState,
-): TokenChecker {
-  const { resource, introspection, clockToleranceSeconds, allowUntyped, now, elapsed, metrics } = configuration
-  const allowSharedSecret = configuration.sharedSecrets.length > 0
-  const size = configuration.verifiedTokens
-  const counts = metrics.verifiedTokens
-  const checkSigned = createSignedTokenChecker({
-    resource,
-    allowSharedSecret,
-    allowUntyped,
-    clockToleranceSeconds,
-    revocations,
-    verified: size === 0 ? undefined : createVerifiedTokens({ size, clockToleranceSeconds, revocations, counts }),
-    turn: createVerificationTurn(elapsed),
-  })
-  if (introspection === undefined) return checkSigned
-  const { issuer } = introspection
-  const fetch = metrics.ofIssuer(issuer).watch(configuration.fetch)
-  const ports = { issuer: registry.issuerNamed(issuer), fetch, now, elapsed, metrics }
-  const asking = {
-    resource,
-    issuer,
-    introspection: createIntrospection({ ...introspection, resource, clockToleranceSeconds }, ports),
-    clockToleranceSeconds,
-  }
-  const checkOpaque = createOpaqueTokenChecker(asking)
-  const checkFresh = createFreshCheck({ ...asking, revocations })
-  return (check) => {
-    if (isJwt(check.token)) {
-      const access = checkSigned(check)
-      if (check.fresh !== true) return access
-      return access instanceof Promise ? access.then((found) => checkFresh(found, check)) : checkFresh(access, check)
-    }
-    // Where the issuer of opaque tokens is not trusted for this request, it is not asked either.
-    check.judge('trusted issuer', check.issuers.has(issuer), 'token.issuer', namesOf(check.issuers), issuer)
-    return Promise.resolve(checkOpaque(check)).then((access) => {
-      revocations.judge(access, check.judge)
-      return access
-    })
-  }
-}

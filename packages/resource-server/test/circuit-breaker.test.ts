@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createCircuitBreaker } from '../src/circuit-breaker.ts'
-import { createSeats } from '../src/seats.ts'
+import { createCircuitBreaker } from '../src/introspection/circuit-breaker.ts'
+import { createSeats } from '../src/introspection/seats.ts'
 
 function start() {
   let now = 0

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { IntrospectionOptions } from '../src/index.ts'
-import { createIntrospectionMemory } from '../src/introspection-memory.ts'
+import { createIntrospectionMemory } from '../src/introspection/memory.ts'
 import { verdict, verdicts } from './guard.ts'
 import { type IntrospectionSite, startIntrospection } from './introspection-site.ts'
 import { sendStatus } from './issuer.ts'

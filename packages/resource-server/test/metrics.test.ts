@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { resourceServer } from '../src/index.ts'
-import { createGuardMetrics } from '../src/metrics.ts'
-import { formatPrometheus } from '../src/prometheus.ts'
+import { createGuardMetrics } from '../src/reports/metrics.ts'
+import { formatPrometheus } from '../src/reports/prometheus.ts'
 import { guardOf, present, verdict, verdicts } from './guard.ts'
 import { type Issuer, resource, sendJson, startIssuer } from './issuer.ts'
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { formatOpaqueToken } from '@arctos/core'
 import { describe, expect, it } from 'vitest'
-import { withoutCredentials } from '../src/redaction.ts'
+import { withoutCredentials } from '../src/reports/redaction.ts'
 
 describe('a text that somebody else wrote', () => {
   const jwt = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1c2VyLTEifQ.c2lnbmF0dXJl'

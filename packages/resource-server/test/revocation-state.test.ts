@@ -1,6 +1,6 @@
 import { checkAccessTokenClaims } from '@arctos/core'
 import { describe, expect, it } from 'vitest'
-import { createRevocationState } from '../src/revocation-state.ts'
+import { createRevocationState } from '../src/verification/revocation-state.ts'
 
 const issuer = 'https://as.example.com'
 const audience = 'https://api.example.com'

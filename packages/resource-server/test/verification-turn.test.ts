@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type AccessToken, Refusal } from '@arctos/core'
 import { describe, expect, it } from 'vitest'
-import { createVerificationTurn } from '../src/verification-turn.ts'
+import { createVerificationTurn } from '../src/verification/verification-turn.ts'
 import { guardOf, present, verdicts } from './guard.ts'
 import { makeKey, startIssuer } from './issuer.ts'
 

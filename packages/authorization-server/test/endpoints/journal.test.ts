@@ -127,7 +127,7 @@ describe('an event', () => {
     await site.send('/token')
     expect(site.journal.slice(before).map(({ endpoint, status }) => `${endpoint} ${status}`)).toEqual([
       'token 401',
-      'introspect 400',
+      'introspect 401',
       'revoke 401',
       'receipts 401',
       'introspect 200',

@@ -1,5 +1,5 @@
-import { type FormFields, formLimitBytes, parseForm, unreadableForm } from '../form-body.ts'
-import type { GuardRequest } from '../guard-request.ts'
+import { type FormFields, formLimitBytes, parseForm, unreadableForm } from '../request/form-body.ts'
+import type { GuardRequest } from '../request/guard-request.ts'
 
 /** What the guard sees of a Fetch request. */
 export function guardRequest(request: Request): GuardRequest {

@@ -3,7 +3,7 @@ import { markPolicy } from '../policy/marked.ts'
 import type { Policy } from '../policy/policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
-import type { Access } from '../token-check.ts'
+import type { Access } from '../verification/token-check.ts'
 import { guardRequest, lacksPrivacy, markPrivate } from './fetch-message.ts'
 
 /** A Fetch answer from a plain one. */

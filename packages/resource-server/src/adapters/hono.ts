@@ -3,7 +3,7 @@ import type { Policy } from '../policy/policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
 import { markOpen } from '../routes.ts'
-import type { Access } from '../token-check.ts'
+import type { Access } from '../verification/token-check.ts'
 import { toResponse } from './fetch.ts'
 import { guardRequest, lacksPrivacy } from './fetch-message.ts'
 

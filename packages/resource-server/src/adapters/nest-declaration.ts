@@ -1,4 +1,4 @@
-import type { GuardRequest } from '../guard-request.ts'
+import type { GuardRequest } from '../request/guard-request.ts'
 import type { Decision } from '../resource-server.ts'
 import type { AccessRule } from '../routes.ts'
 

@@ -1,5 +1,5 @@
 import type { Answer } from '../answer.ts'
-import type { GuardRequest } from '../guard-request.ts'
+import type { GuardRequest } from '../request/guard-request.ts'
 import { guardRequest, type NodeRequest, type NodeResponse, send } from './node-message.ts'
 
 /** The request of Express, or the one of Fastify with that of Node inside. */

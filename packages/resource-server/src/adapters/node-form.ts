@@ -1,4 +1,4 @@
-import { type FormFields, formLimitBytes, parseForm, unreadableForm } from '../form-body.ts'
+import { type FormFields, formLimitBytes, parseForm, unreadableForm } from '../request/form-body.ts'
 
 /** The part of the body of a Node request that is used; `IncomingMessage` is one. */
 interface BodyStream {

@@ -1,6 +1,6 @@
 import type { Answer } from '../answer.ts'
-import type { FormFields } from '../form-body.ts'
-import type { GuardRequest, HeaderLookup } from '../guard-request.ts'
+import type { FormFields } from '../request/form-body.ts'
+import type { GuardRequest, HeaderLookup } from '../request/guard-request.ts'
 import { readForm } from './node-form.ts'
 
 /** The part of a request of `node:http` (or `node:http2`) that is used. */

@@ -3,7 +3,7 @@ import type { Answer } from '../answer.ts'
 import { markPolicy } from '../policy/marked.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { ResourceServer } from '../resource-server.ts'
-import type { Access } from '../token-check.ts'
+import type { Access } from '../verification/token-check.ts'
 import { guardRequest, type NodeRequest } from './node-message.ts'
 
 /** The part of a socket that is used. */

@@ -2,7 +2,7 @@ import { markPolicy } from '../policy/marked.ts'
 import type { Policy } from '../policy/policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
-import type { Access } from '../token-check.ts'
+import type { Access } from '../verification/token-check.ts'
 import { fail, guardRequest, type NodeRequest, type NodeResponse, send } from './node-message.ts'
 
 export { protectUpgrade } from './node-upgrade.ts'

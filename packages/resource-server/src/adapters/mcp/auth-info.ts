@@ -1,5 +1,5 @@
 import type { ResourceServer } from '../../resource-server.ts'
-import type { Access } from '../../token-check.ts'
+import type { Access } from '../../verification/token-check.ts'
 
 /** What both lines of the SDK give to handlers about the caller (`AuthInfo`), with our access beside it. */
 export interface McpAuthInfo {

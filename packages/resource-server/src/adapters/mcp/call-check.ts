@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject, refusalRow } from '@arctos/core'
-import type { GuardRequest } from '../../guard-request.ts'
+import type { GuardRequest } from '../../request/guard-request.ts'
 import { authInfoIn, type McpContext } from './auth-info.ts'
 import type { McpRule } from './policies.ts'
 

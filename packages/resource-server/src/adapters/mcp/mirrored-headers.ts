@@ -1,4 +1,4 @@
-import { type GuardRequest, headerValues } from '../../guard-request.ts'
+import { type GuardRequest, headerValues } from '../../request/guard-request.ts'
 import type { McpBody } from './message.ts'
 
 /** What `Mcp-Method` and `Mcp-Name` say, decoded. MCP 2026-07-28, Streamable HTTP, Request Metadata */

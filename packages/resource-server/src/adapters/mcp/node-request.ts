@@ -1,5 +1,5 @@
-import type { GuardRequest } from '../../guard-request.ts'
-import type { Access } from '../../token-check.ts'
+import type { GuardRequest } from '../../request/guard-request.ts'
+import type { Access } from '../../verification/token-check.ts'
 import { headersOf } from '../node-message.ts'
 import { type JsonBody, type NodeBodyRequest, readNodeBody } from './json-body.ts'
 

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@arctos/core'
-import type { GuardRequest } from '../../guard-request.ts'
 import type { Policy } from '../../policy/policy.ts'
+import type { GuardRequest } from '../../request/guard-request.ts'
 import type { Decision, ResourceServer } from '../../resource-server.ts'
 import { hasArguments, type McpPolicy, withArguments, withSamples } from './argument.ts'
 import type { McpKind, McpSubject } from './message.ts'

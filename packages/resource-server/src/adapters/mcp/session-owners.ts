@@ -1,6 +1,6 @@
 import { sha256Base64url } from '@arctos/core'
-import { type GuardRequest, headerValues } from '../../guard-request.ts'
-import type { Access } from '../../token-check.ts'
+import { type GuardRequest, headerValues } from '../../request/guard-request.ts'
+import type { Access } from '../../verification/token-check.ts'
 
 /** How many sessions are remembered, in all and of one caller; the oldest make room. */
 const sessionLimit = 10_000

@@ -1,11 +1,6 @@
 import { Secret } from '@arctos/core'
-import {
-  type IntrospectionCredential,
-  keyCredential,
-  type PrivateJwk,
-  secretCredential,
-} from './introspection-credential.ts'
-import { check, isTrustworthyUrl, mistake, urlRule } from './option-check.ts'
+import { check, isTrustworthyUrl, mistake, urlRule } from '../option-check.ts'
+import { type IntrospectionCredential, keyCredential, type PrivateJwk, secretCredential } from './credential.ts'
 
 /** How this resource server asks its authorization server about tokens (RFC 7662). */
 export interface IntrospectionOptions {

@@ -1,7 +1,7 @@
 import { type AccessToken, createRecentCache, freezeClaims, sha256Base64url } from '@arctos/core'
+import type { AccessTokenKey, TrustedIssuer } from '../keys/trusted-issuers.ts'
 import type { RevocationState } from './revocation-state.ts'
 import type { TokenCheck } from './token-check.ts'
-import type { AccessTokenKey, TrustedIssuer } from './trusted-issuers.ts'
 
 /** What was verified lately, so that a token that comes again needs no signature check. Refusals are not kept. */
 export interface VerifiedTokens {

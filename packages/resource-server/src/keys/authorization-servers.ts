@@ -1,6 +1,6 @@
 import { importSharedSecret, isSharedSecretKey, Secret, type SharedSecretKey } from '@arctos/core'
-import type { GuardRequest } from './guard-request.ts'
-import { check, isTrustworthyUrl, mistake, urlRule } from './option-check.ts'
+import { check, isTrustworthyUrl, mistake, urlRule } from '../option-check.ts'
+import type { GuardRequest } from '../request/guard-request.ts'
 
 /** An issuer that is trusted, by its identifier alone or with the address of its keys. */
 export type AuthorizationServerOption =

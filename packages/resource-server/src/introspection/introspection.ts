@@ -1,12 +1,8 @@
 import { type JsonObject, type Judge, Refusal, refusalRow, sha256Base64url } from '@arctos/core'
+import type { GuardMetrics } from '../reports/metrics.ts'
 import { createCircuitBreaker } from './circuit-breaker.ts'
-import {
-  askEndpoint,
-  type IntrospectionEndpointOptions,
-  type IntrospectionEndpointPorts,
-} from './introspection-endpoint.ts'
-import { createIntrospectionMemory, type Told } from './introspection-memory.ts'
-import type { GuardMetrics } from './metrics.ts'
+import { askEndpoint, type IntrospectionEndpointOptions, type IntrospectionEndpointPorts } from './endpoint.ts'
+import { createIntrospectionMemory, type Told } from './memory.ts'
 import { createSeats } from './seats.ts'
 
 /** Asks an authorization server about tokens (RFC 7662). */

@@ -15,9 +15,14 @@ import {
   stepOfRefusal,
   strictJudge,
 } from '@arctos/core'
+import {
+  type AccessTokenKey,
+  namesOf,
+  type TrustedIssuer,
+  verifyAccessTokenSignature,
+} from '../keys/trusted-issuers.ts'
 import type { RevocationState } from './revocation-state.ts'
 import type { TokenCheck, TokenChecker } from './token-check.ts'
-import { type AccessTokenKey, namesOf, type TrustedIssuer, verifyAccessTokenSignature } from './trusted-issuers.ts'
 import type { VerificationTurn } from './verification-turn.ts'
 import type { VerifiedTokens } from './verified-tokens.ts'
 

@@ -7,10 +7,10 @@ import {
   type VerificationKey,
   verifyIntrospectionAnswer,
 } from '@arctos/core'
-import type { Told } from './introspection-memory.ts'
-import type { IntrospectionConfiguration } from './introspection-options.ts'
-import { type Fetch, type FetchedBytes, fetchBytes } from './outbound-fetch.ts'
-import type { TrustedIssuer } from './trusted-issuers.ts'
+import type { TrustedIssuer } from '../keys/trusted-issuers.ts'
+import { type Fetch, type FetchedBytes, fetchBytes } from '../outbound-fetch.ts'
+import type { Told } from './memory.ts'
+import type { IntrospectionConfiguration } from './options.ts'
 
 export interface IntrospectionEndpointOptions extends IntrospectionConfiguration {
   /** The identifier of the resource: an answer may be addressed to it, or to the client id. */

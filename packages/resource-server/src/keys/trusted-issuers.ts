@@ -5,9 +5,9 @@ import {
   verifySharedSecretJws,
   verifySignature,
 } from '@arctos/core'
+import type { Configuration } from '../configuration.ts'
+import type { GuardRequest } from '../request/guard-request.ts'
 import { type AuthorizationServerEntry, readAuthorizationServers } from './authorization-servers.ts'
-import type { Configuration } from './configuration.ts'
-import type { GuardRequest } from './guard-request.ts'
 import { createIssuerMetadata, type IssuerMetadata } from './issuer-metadata.ts'
 import { createKeySource, type KeySource } from './key-source.ts'
 

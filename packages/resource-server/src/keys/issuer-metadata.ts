@@ -1,6 +1,6 @@
 import { type JsonObject, readString } from '@arctos/core'
-import { isTrustworthyUrl } from './option-check.ts'
-import { type Fetch, fetchJson } from './outbound-fetch.ts'
+import { isTrustworthyUrl } from '../option-check.ts'
+import { type Fetch, fetchJson } from '../outbound-fetch.ts'
 
 /** Where the endpoints of one issuer are. */
 export interface IssuerMetadata {

@@ -1,6 +1,6 @@
 import { checkAccessTokenClaims, freezeClaims, type JsonObject, type Judge, strictJudge } from '@arctos/core'
-import { judgeType } from './introspected-type.ts'
-import type { Introspection } from './introspection.ts'
+import { judgeType } from '../introspection/introspected-type.ts'
+import type { Introspection } from '../introspection/introspection.ts'
 import type { RevocationState } from './revocation-state.ts'
 import type { Access, TokenCheck } from './token-check.ts'
 

@@ -1,8 +1,8 @@
 import { Refusal, type VerificationKey } from '@arctos/core'
+import { type Fetch, fetchJson } from '../outbound-fetch.ts'
+import type { IssuerMetrics } from '../reports/metrics.ts'
 import type { Located } from './issuer-metadata.ts'
 import { freshnessMs, type KeySet, readKeySet } from './key-set.ts'
-import type { IssuerMetrics } from './metrics.ts'
-import { type Fetch, fetchJson } from './outbound-fetch.ts'
 import { createPace } from './pace.ts'
 
 /** The keys of one issuer, kept fresh. */

@@ -1,5 +1,5 @@
 import { type Reason, Refusal, refusalRow } from '@arctos/core'
-import type { Fetch } from './outbound-fetch.ts'
+import type { Fetch } from '../outbound-fetch.ts'
 
 /**
  * What a guard counts. Whoever does something counts it here, and nothing that is handed in comes from a request: labels are

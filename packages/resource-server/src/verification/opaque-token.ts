@@ -7,8 +7,8 @@ import {
   sha256Base64url,
   tokenLengthLimit,
 } from '@arctos/core'
-import { judgeType } from './introspected-type.ts'
-import type { Introspection } from './introspection.ts'
+import { judgeType } from '../introspection/introspected-type.ts'
+import type { Introspection } from '../introspection/introspection.ts'
 import type { TokenChecker } from './token-check.ts'
 
 export interface OpaqueTokenOptions {

@@ -11,7 +11,7 @@ import {
   readNumber,
   readString,
 } from '@arctos/core'
-import { type GuardRequest, pathOf } from './guard-request.ts'
+import { type GuardRequest, pathOf } from '../request/guard-request.ts'
 import { withoutCredentials } from './redaction.ts'
 
 /** One refusal, told to the operator. */

@@ -1,5 +1,5 @@
 import type { AccessToken, Judge } from '@arctos/core'
-import type { TrustedIssuers } from './trusted-issuers.ts'
+import type { TrustedIssuers } from '../keys/trusted-issuers.ts'
 
 /** One look at one token. The judge decides whether the first failure ends it, or all of them are written down. */
 export interface TokenCheck {
