@@ -14,6 +14,7 @@ export type VariableName =
   | 'CLIENT2_ID'
   | 'CLIENT2_SECRET'
   | 'PUBLIC_CLIENT_ID'
+  | 'DEVICE_CLIENT_ID'
   | 'REDIRECT_URI'
   | 'USER_SCOPE'
   | 'USERNAME'

@@ -6,6 +6,7 @@ export type EndpointName =
   | 'token_endpoint'
   | 'introspection_endpoint'
   | 'revocation_endpoint'
+  | 'device_authorization_endpoint'
   | 'jwks_uri'
 
 const documents = new Map<string, Promise<JsonObject>>()

@@ -63,7 +63,7 @@ export function registerClient(program: Command): void {
 
   storeCommand(client, 'list', 'list clients').action(async (options: RawOptions) => {
     const clients = await withStore(options, (store) => store.listClients(undefined))
-    const rows = clients.map((each) => [each.id, each.settings.name, each.settings.grantTypes.join(' '), stateOf(each)])
+    const rows = clients.map((each) => [each.id, each.settings.name, shortGrantTypes(each), stateOf(each)])
     report(Boolean(options['json']), clients.map(shown), table(['client_id', 'name', 'grant types', 'state'], rows))
   })
 
@@ -122,7 +122,7 @@ export function registerClient(program: Command): void {
 function settingsOptions(command: Command): Command {
   return command
     .option('--name <NAME>', 'what users see')
-    .option('--grant-type <TYPE>', 'authorization_code or client_credentials; repeatable', gather)
+    .option('--grant-type <TYPE>', 'authorization_code, client_credentials or device_code; repeatable', gather)
     .option('--redirect-uri <URI>', 'where codes may be sent; repeatable', gather)
     .option('--scope <WORD>', 'a scope that it may ask for; repeatable; without any, all', gather)
     .option('--auth-method <METHOD>', `${clientAuthenticationMethods.join(', ')}; repeatable`, gather)
@@ -150,13 +150,24 @@ function givenSettings(options: ClientOptions): object {
   const { name, grantType, redirectUri, scope, authMethod, profile, jwk } = options
   return {
     ...(name === undefined ? {} : { name }),
-    ...(grantType === undefined ? {} : { grantTypes: grantType }),
+    ...(grantType === undefined ? {} : { grantTypes: grantType.map(nameOfGrantType) }),
     ...(redirectUri === undefined ? {} : { redirectUris: redirectUri }),
     ...(scope === undefined ? {} : { scopes: scope }),
     ...(authMethod === undefined ? {} : { authenticationMethods: authMethod }),
     ...(profile === undefined ? {} : { profile }),
     ...(jwk === undefined ? {} : { keys: readKeys(jwk) }),
   }
+}
+
+/** What the longer names of grant types begin with on the wire; here the rest will do (RFC 8628 §3.4). */
+const grantTypePrefix = 'urn:ietf:params:oauth:grant-type:'
+
+function nameOfGrantType(type: string): string {
+  return type === 'device_code' ? grantTypePrefix + type : type
+}
+
+function shortGrantTypes({ settings }: RegisteredClient): string {
+  return settings.grantTypes.map((type) => type.replace(grantTypePrefix, '')).join(' ')
 }
 
 function readKeys(file: string): readonly JsonObject[] {

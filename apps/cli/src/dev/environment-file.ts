@@ -25,6 +25,7 @@ export function writeEnvironmentFile(file: string, issuer: string, samples: Samp
     CLIENT2_ID: samples.client2.id,
     CLIENT2_SECRET: samples.client2.secret.reveal(),
     PUBLIC_CLIENT_ID: samples.publicClientId,
+    DEVICE_CLIENT_ID: samples.deviceClientId,
     REDIRECT_URI: redirectUri,
     USER_SCOPE: sampleUserScope,
     USERNAME: samples.username,

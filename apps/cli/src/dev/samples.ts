@@ -27,6 +27,7 @@ export interface Samples {
   readonly resourceServer: SampleClient
   readonly resourceServer2: SampleClient
   readonly publicClientId: string
+  readonly deviceClientId: string
   readonly keyClientId: string
   readonly keyClientPrivateJwk: Secret
   readonly username: string
@@ -69,6 +70,7 @@ export async function registerSamples(store: Store, key: KeyEncryptionKey, apiOr
     resourceServer: sampleClient(key, 'sample-notes-api'),
     resourceServer2: sampleClient(key, 'sample-archive-api'),
     publicClientId: 'sample-app',
+    deviceClientId: 'sample-device',
     keyClientId: 'sample-key-service',
     keyClientPrivateJwk: new Secret(JSON.stringify(privateJwk)),
     username: 'ada',
@@ -84,6 +86,16 @@ export async function registerSamples(store: Store, key: KeyEncryptionKey, apiOr
       authenticationMethods: ['none'],
       grantTypes: ['authorization_code'],
       redirectUris: [redirectUri],
+    },
+  )
+  await registerClient(
+    store,
+    { id: samples.deviceClientId },
+    {
+      name: 'Sample device',
+      authenticationMethods: ['none'],
+      grantTypes: ['urn:ietf:params:oauth:grant-type:device_code'],
+      redirectUris: [],
     },
   )
   await registerClient(
