@@ -16,8 +16,8 @@ const siblings: Readonly<Record<string, readonly string[]>> = {
 /** What the pure package may take from Node: algorithms, nothing that reads or writes the world. */
 const coreBuiltins = ['node:buffer', 'node:crypto', 'node:util', 'node:zlib']
 const store = 'packages/authorization-server/src/store/'
-/** Where databases are spoken to: the server's data, and the sessions of clients. */
-const databaseFolders = [store, 'packages/client/src/stores/']
+/** Where databases are spoken to: the server's data, and the sessions of clients and of browsers. */
+const databaseFolders = [store, 'packages/client/src/stores/', 'packages/bff/src/stores/']
 const http = 'packages/authorization-server/src/http/'
 const endpoints = 'packages/authorization-server/src/endpoints/'
 const sqlStatements = [

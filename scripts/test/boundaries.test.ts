@@ -85,10 +85,13 @@ describe('the dependency rule', () => {
     ['/etc/module.js', 'imports by location: /etc/module.js'],
     ['hono', 'imports hono, which it does not declare'],
     ['fs', 'imports fs: write node:fs'],
-    ['pg', 'imports pg outside packages/authorization-server/src/store/ and packages/client/src/stores/'],
+    [
+      'pg',
+      'imports pg outside packages/authorization-server/src/store/ and packages/client/src/stores/ and packages/bff/src/stores/',
+    ],
     [
       'node:sqlite',
-      'imports node:sqlite outside packages/authorization-server/src/store/ and packages/client/src/stores/',
+      'imports node:sqlite outside packages/authorization-server/src/store/ and packages/client/src/stores/ and packages/bff/src/stores/',
     ],
   ])('refuses %s', async (target, complaint) => {
     const file = 'packages/client/src/index.ts'
@@ -126,7 +129,8 @@ describe('the dependency rule', () => {
       'packages/client/src/session.ts': code,
       'packages/client/src/stores/postgres.ts': code,
     })
-    const complaint = 'writes SQL outside packages/authorization-server/src/store/ and packages/client/src/stores/'
+    const complaint =
+      'writes SQL outside packages/authorization-server/src/store/ and packages/client/src/stores/ and packages/bff/src/stores/'
     expect(violations.sort()).toEqual([
       `packages/authorization-server/src/endpoints/token.ts:1 ${complaint}`,
       `packages/client/src/session.ts:1 ${complaint}`,

@@ -158,8 +158,11 @@ export function createSessions(options: SessionsOptions): Sessions {
       return record === undefined || (await finish(key))
     },
     async sweep() {
-      for (const name of await store.names()) {
+      const names = new Set(await store.names())
+      for (const name of names) {
         const [kind, key = ''] = name.split('.')
+        // Records are written before tokens and removed after them, so this is what a late lease left behind.
+        if (kind === 'tokens' && !names.has(`session.${key}`)) await store.remove(name)
         if (kind === 'login') await sweepLogin(name)
         else if (kind === 'session') await sweepSession(key)
       }

@@ -9,7 +9,7 @@ export interface BffStore {
   cell(name: string): SessionStore
   /** Forgets a cell; does nothing where there is none. */
   remove(name: string): Promise<void>
-  /** The names of the cells that are not empty, in any order. */
+  /** The names of the cells that there are, in any order; empty ones may be among them. */
   names(): Promise<readonly string[]>
 }
 
@@ -20,20 +20,20 @@ export function memoryBffStore(): BffStore {
   const cells = new Map<string, SessionStore>()
   return {
     cell(name) {
-      // Made when it is written to, or asking for what does not exist would fill the memory.
-      const kept = (): SessionStore => cells.get(name) ?? memoryStore()
+      // Not made by reading, or asking for what does not exist would fill the memory.
+      const made = (): SessionStore => {
+        const known = cells.get(name)
+        if (known !== undefined) return known
+        makeRoom(cells)
+        const cell = memoryStore()
+        cells.set(name, cell)
+        return cell
+      }
       return {
-        read: () => kept().read(),
-        async compareAndSwap(expected, next) {
-          const cell = kept()
-          if (!cells.has(name)) {
-            makeRoom(cells)
-            cells.set(name, cell)
-          }
-          return await cell.compareAndSwap(expected, next)
-        },
-        lease: (owner, durationMs) => kept().lease(owner, durationMs),
-        watch: (changed) => kept().watch(changed),
+        read: async () => await cells.get(name)?.read(),
+        compareAndSwap: (expected, next) => made().compareAndSwap(expected, next),
+        lease: (owner, durationMs) => made().lease(owner, durationMs),
+        watch: (changed) => made().watch(changed),
       }
     },
     async remove(name) {

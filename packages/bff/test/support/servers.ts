@@ -91,6 +91,8 @@ export interface Api {
   readonly calls: { readonly method: string; readonly url: string; readonly headers: IncomingMessage['headers'] }[]
   /** Access tokens that came. */
   readonly tokens: () => readonly string[]
+  /** How many callers left before they were answered. */
+  readonly left: () => number
   /** Refuses every token while it is true. */
   rejects: boolean
 }
@@ -106,10 +108,14 @@ export async function startApi(
 ): Promise<Api> {
   let handler: ((request: IncomingMessage, response: ServerResponse) => unknown) | undefined
   const calls: Api['calls'] = []
+  let left = 0
   const state = { calls, rejects: false }
   const origin = await serve((request, response) => {
     const { method = '', url = '', headers } = request
     calls.push({ method, url, headers })
+    response.once('close', () => {
+      if (!response.writableFinished) left++
+    })
     if (!state.rejects) return void handler?.(request, response)
     response.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end()
   })
@@ -136,5 +142,5 @@ export async function startApi(
     handle(request, response, request.access.subject ?? ''),
   )
   const tokensSeen = () => calls.flatMap(({ headers }) => headers.authorization?.slice('Bearer '.length) ?? [])
-  return Object.assign(state, { origin, tokens: tokensSeen })
+  return Object.assign(state, { origin, tokens: tokensSeen, left: () => left })
 }
