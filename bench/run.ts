@@ -9,6 +9,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly measure: () => P
   verify: () => import('./verify.ts'),
   guard: () => import('./guard.ts'),
   jwks: () => import('./jwks.ts'),
+  client: () => import('./client.ts'),
   install: () => import('./install.ts'),
 }
 
