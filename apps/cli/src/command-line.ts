@@ -1,17 +1,24 @@
 import { WrongKeyEncryptionKey } from '@arctos/authorization-server'
+import { ClientError, OAuthError, Unavailable } from '@arctos/client'
 import { Command, CommanderError } from 'commander'
 import { registerAudit } from './commands/audit.ts'
 import { registerClient } from './commands/client.ts'
 import { registerDev } from './commands/dev.ts'
 import { registerExplain } from './commands/explain.ts'
+import { registerFetch } from './commands/fetch.ts'
 import { registerKey } from './commands/key.ts'
+import { registerLogin } from './commands/login.ts'
+import { registerLogout } from './commands/logout.ts'
 import { registerMigrate } from './commands/migrate.ts'
 import { registerRecover } from './commands/recover.ts'
 import { registerResource } from './commands/resource.ts'
 import { registerServe } from './commands/serve.ts'
+import { registerStatus } from './commands/status.ts'
 import { registerToken } from './commands/token.ts'
 import { registerUser } from './commands/user.ts'
+import { registerWhoami } from './commands/whoami.ts'
 import { ConfigurationError } from './configuration.ts'
+import { Interrupted } from './signals.ts'
 import { CommandError, refuseCredentials } from './terminal.ts'
 
 /** Runs the command that the arguments name. Messages for people go to stderr; only faults show a stack. */
@@ -28,7 +35,12 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     registerResource,
     registerUser,
     registerKey,
+    registerLogin,
+    registerLogout,
+    registerWhoami,
+    registerStatus,
     registerToken,
+    registerFetch,
     registerExplain,
     registerAudit,
     registerMigrate,
@@ -40,6 +52,11 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     await program.parseAsync([...argv])
   } catch (error) {
     process.exitCode = 1
+    if (error instanceof Interrupted) {
+      // What shells report for a program that Ctrl-C ended.
+      process.exitCode = 130
+      return
+    }
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode
       return
@@ -50,10 +67,19 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
 
 function messageOf(error: unknown): string {
   if (error instanceof CommandError || error instanceof ConfigurationError) return error.message
+  if (error instanceof ClientError) return describeClientError(error)
   if (error instanceof WrongKeyEncryptionKey) {
     return `${error.message}: the database belongs to another key (of arctos dev?). Give its --key-file, or another --data-dir or --database`
   }
   return isSystemError(error) ? describeSystemError(error) : describeFault(error)
+}
+
+/** What the client says, and the receipt with which the operator of the server finds the cause. */
+function describeClientError(error: ClientError): string {
+  const told = error.cause instanceof OAuthError ? error.cause : error
+  const receipt = told instanceof OAuthError || told instanceof Unavailable ? told.receipt : undefined
+  const help = receipt === undefined ? '' : `\n  its operator learns the cause with: arctos explain ${receipt}`
+  return `${error.message}${help}`
 }
 
 /** What the system refused: a port in use, a file that is not there. */

@@ -59,6 +59,20 @@ export function refuseCredentials(argv: readonly string[]): void {
   }
 }
 
+const bodyLimitBytes = 16_777_216
+
+/** Everything on stdin, as it is; at most 16 MB. */
+export async function readInput(): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of process.stdin) {
+    chunks.push(Buffer.from(chunk))
+    length += chunks.at(-1)?.byteLength ?? 0
+    if (length > bodyLimitBytes) throw new CommandError(`the input is longer than ${bodyLimitBytes} bytes`)
+  }
+  return new Uint8Array(Buffer.concat(chunks))
+}
+
 async function readAll(): Promise<string> {
   let text = ''
   for await (const chunk of process.stdin) {

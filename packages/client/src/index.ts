@@ -1,4 +1,5 @@
 export { type BearerHeaders, bearerHeaders, type TokenHolder } from './bearer-headers.ts'
+export { parseChallenges, type ReceivedChallenge } from './challenges.ts'
 export { type ClientCredentialsTarget, type OAuthClient, type OAuthClientOptions, oauthClient } from './client.ts'
 export {
   type ClientAuthentication,

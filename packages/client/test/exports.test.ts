@@ -17,6 +17,7 @@ describe('@arctos/client', () => {
       'endSessionHere',
       'memoryStore',
       'oauthClient',
+      'parseChallenges',
       'privateKeyJwt',
       'singleProcessStore',
       'workloadAssertion',

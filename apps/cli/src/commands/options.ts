@@ -18,6 +18,15 @@ export function storeCommand(
   return withConfiguration(command, ['dataDir', 'database', ...keys]).option('--json', 'print JSON')
 }
 
+/** A command of somebody at a terminal, on the session that they have under some name. */
+export function sessionCommand(parent: Command, name: string, description: string): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .option('--name <NAME>', 'which of several sessions (ARCTOS_PROFILE); default is "default"')
+    .option('--json', 'print JSON')
+}
+
 /** Gathers a repeatable option. */
 export function gather(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value]

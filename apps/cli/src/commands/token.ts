@@ -2,11 +2,28 @@ import { opaqueAccessKey, type Store } from '@arctos/authorization-server'
 import { decodeUnverifiedJws, parseClaims, Refusal } from '@arctos/core'
 import type { Command } from 'commander'
 import { type RawOptions, withStore } from '../open.ts'
+import { chosenProfile } from '../sessions/profiles.ts'
+import { withSession } from '../sessions/session.ts'
 import { CommandError, iso, readSecret, report } from '../terminal.ts'
-import { storeCommand } from './options.ts'
+import { sessionCommand, storeCommand } from './options.ts'
+
+interface TokenOptions {
+  readonly name?: string
+  readonly resource?: string
+  readonly json?: boolean
+}
 
 export function registerToken(program: Command): void {
-  const token = program.command('token').description('tokens')
+  const token = sessionCommand(program, 'token', 'print an access token of your session, for curl; or inspect one')
+    .option('--resource <URL>', 'API that it is for; the first one of the login when absent')
+    // Or it would take the options of its subcommand for its own.
+    .enablePositionalOptions()
+    .action(async ({ name, resource, json }: TokenOptions) => {
+      const found = await withSession(chosenProfile(name), (session, { resources }) =>
+        session.accessToken({ resource: resource ?? resources[0] }),
+      )
+      report(json, { access_token: found.reveal(), token_type: 'Bearer' }, [found.reveal()])
+    })
   storeCommand(
     token,
     'inspect',
