@@ -1,27 +1,84 @@
-import { createRecentCache, formatScope, resourceKey } from '@arctos/core'
+import { createRecentCache, formatScope, missingScopes, resourceKey } from '@arctos/core'
 import type { Registration } from './endpoint.ts'
+import { OAuthError } from './errors.ts'
 import { readResourceOption, readScopeOption } from './options.ts'
-import { requestToken } from './token-answer.ts'
+import type { DemandHandler } from './step-up.ts'
+import { type HeldToken, requestToken } from './token-answer.ts'
 import { createTokenKeeper, type TokenKeeper } from './token-keeper.ts'
 
 /** Tokens for the client itself (RFC 6749 §4.4), one kept for each resource and scope. */
 export interface ClientCredentialsTokens {
   keeper(resource: string, scope: string | undefined): TokenKeeper
+  /** What one fetch uses: it begins with this scope, and asks for more where the resource demands it. */
+  widening(
+    resource: string,
+    scope: string | undefined,
+  ): { readonly keeper: TokenKeeper; readonly demands: DemandHandler }
 }
 
 const keeperLimit = 1_000
+/** How long a scope that was refused is not asked for again. */
+const refusedSeconds = 300
 
 export function createClientCredentialsTokens(registration: Registration): ClientCredentialsTokens {
   const keepers = createRecentCache<string, TokenKeeper>(keeperLimit)
+  const keeperOf = (resource: string, words: readonly string[]): TokenKeeper => {
+    const key = `${resourceKey(readResourceOption(resource))} ${[...words].sort().join(' ')}`
+    const known = keepers.get(key)
+    if (known !== undefined) return known
+    const keeper = createKeeper(registration, resource, words)
+    keepers.set(key, keeper)
+    return keeper
+  }
+
   return {
-    keeper(resource, scope) {
-      const words = readScopeOption(scope)
-      const key = `${resourceKey(readResourceOption(resource))} ${[...words].sort().join(' ')}`
-      const known = keepers.get(key)
-      if (known !== undefined) return known
-      const keeper = createKeeper(registration, resource, words)
-      keepers.set(key, keeper)
-      return keeper
+    keeper: (resource, scope) => keeperOf(resource, readScopeOption(scope)),
+    widening(resource, scope) {
+      const { nowSeconds } = registration.environment
+      const refused = createRecentCache<string, number>(keeperLimit)
+      let active = keeperOf(resource, readScopeOption(scope))
+      let widened = 0
+
+      /** Asks for all that the token has and what it lacks. No user is asked: the server knows what this client may have. */
+      const widen = async (held: HeldToken, missing: readonly string[]): Promise<boolean> => {
+        const words = [...held.scope, ...missing]
+        const key = [...words].sort().join(' ')
+        if (nowSeconds() < (refused.get(key) ?? 0)) return false
+        const wider = keeperOf(resource, words)
+        try {
+          const { scope: granted } = await wider.current()
+          if (missingScopes(words, granted).length === 0) {
+            active = wider
+            widened++
+            return true
+          }
+        } catch (error) {
+          if (!(error instanceof OAuthError)) throw error
+        }
+        refused.set(key, nowSeconds() + refusedSeconds)
+        return false
+      }
+
+      return {
+        keeper: {
+          current: () => active.current(),
+          replace: (rejected) => active.replace(rejected),
+          renew: () => active.renew(),
+          forget: () => active.forget(),
+        },
+        demands: {
+          ticket: () => widened,
+          async meet(ticket, { reason, scope: needed }, held) {
+            // There is no user who could sign in again.
+            if (reason !== 'insufficient_scope') return false
+            const base = widened > ticket ? await active.current() : held
+            const missing = missingScopes(needed, base.scope)
+            // Nothing is missing: either another call was faster, or no token would do.
+            return missing.length === 0 ? base !== held : await widen(base, missing)
+          },
+          settle: () => undefined,
+        },
+      }
     },
   }
 }

@@ -31,7 +31,10 @@ export interface ClientCredentialsTarget {
 
 /** One registered client at one authorization server. */
 export interface OAuthClient {
-  /** A fetch with tokens for the client itself (RFC 6749 §4.4), kept and renewed for everyone who uses this client. */
+  /**
+   * A fetch with tokens for the client itself (RFC 6749 §4.4), kept and renewed for everyone who uses this client. Where the
+   * resource demands a scope that its token lacks, the client asks for it in addition, once (RFC 6750 §3.1).
+   */
   fetch(target: ClientCredentialsTarget): ResourceFetch
   /** Such a token that is good now, for those who cannot use {@link OAuthClient.fetch}. */
   accessToken(target: ClientCredentialsTarget): Promise<Secret>
@@ -76,7 +79,8 @@ export function oauthClient(options: OAuthClientOptions): OAuthClient {
 
   return {
     fetch({ resource, scope }) {
-      return createResourceFetch(resource, tokens.keeper(resource, scope), registration.environment.fetch)
+      const { keeper, demands } = tokens.widening(resource, scope)
+      return createResourceFetch(resource, keeper, registration.environment.fetch, demands)
     },
     async accessToken({ resource, scope }) {
       return (await tokens.keeper(resource, scope).current()).token

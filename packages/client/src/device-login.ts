@@ -58,6 +58,7 @@ export async function logInDevice(registration: Registration, options: DeviceLog
     scope: tokens.accessToken.scope,
     refreshToken: tokens.refreshToken,
     accessTokens: { [resourceKey(resources[0])]: tokens.accessToken },
+    asked: { resources, scope },
     ended: undefined,
   }
 }

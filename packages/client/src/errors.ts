@@ -4,6 +4,10 @@ export type ClientErrorCode =
   | 'invalid_option'
   /** The metadata names another issuer than the one that was asked. */
   | 'issuer_mismatch'
+  /** The metadata is that of another resource than the one that was asked. */
+  | 'resource_mismatch'
+  /** The resource names no authorization server that the program allows. */
+  | 'issuer_not_allowed'
   /** The metadata lacks what the call needs, or names an endpoint that is not safe to use. */
   | 'metadata_refused'
   /** What the authorization server answered is not an OAuth answer: HTML, too long, a redirect, an unknown token type. */

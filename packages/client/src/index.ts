@@ -1,5 +1,11 @@
 export { type BearerHeaders, bearerHeaders, type TokenHolder } from './bearer-headers.ts'
-export { parseChallenges, type ReceivedChallenge } from './challenges.ts'
+export {
+  type AccessDemand,
+  type ChallengedResponse,
+  parseChallenges,
+  type ReceivedChallenge,
+  readChallenge,
+} from './challenges.ts'
 export { type ClientCredentialsTarget, type OAuthClient, type OAuthClientOptions, oauthClient } from './client.ts'
 export {
   type ClientAuthentication,
@@ -23,6 +29,12 @@ export {
 } from './errors.ts'
 export type { LoginOptions } from './login.ts'
 export { askInTurn, awaitTurn, type LoginTurn } from './login-turn.ts'
+export {
+  type AllowedIssuers,
+  type DiscoveryOptions,
+  discoverResource,
+  type ProtectedResource,
+} from './protected-resource.ts'
 export type { ResourceFetch } from './resource-fetch.ts'
 export type { Session } from './session.ts'
 export {
@@ -40,4 +52,5 @@ export {
   type StoreKind,
   singleProcessStore,
 } from './session-store.ts'
+export type { Interaction, StepUp, StepUpRequest } from './step-up.ts'
 export type { WebLogin, WebLoginOptions } from './web-login.ts'

@@ -1,4 +1,11 @@
-import { codeChallengeOf, encodeBase64url, equalInConstantTime, formatScope, resourceKey } from '@arctos/core'
+import {
+  codeChallengeOf,
+  encodeBase64url,
+  equalInConstantTime,
+  formatScope,
+  isScopeWord,
+  resourceKey,
+} from '@arctos/core'
 import { describe, readErrorCode } from './answer.ts'
 import type { Registration } from './endpoint.ts'
 import { ClientError, OAuthError } from './errors.ts'
@@ -13,6 +20,10 @@ export interface LoginOptions {
   readonly resource: string | readonly string[]
   /** With `offline_access` the session outlives its first access token. */
   readonly scope?: string
+  /** Classes of authentication of which one is needed, the preferred one first (RFC 9470 §4). */
+  readonly acrValues?: readonly string[]
+  /** How long ago the user may have signed in at the most; 0 asks to sign in now (RFC 9470 §4). */
+  readonly maxAgeSeconds?: number
   /**
    * Shows the URL to the user, in the browser of the system. It is an http(s) URL without characters that a shell reads; give
    * it to a program as an argument all the same, never as part of a command line. Prints it when absent.
@@ -36,6 +47,7 @@ export async function logIn(registration: Registration, options: LoginOptions): 
   options.signal?.throwIfAborted()
   const resources = readResources(options.resource)
   const scope = readScopeOption(options.scope)
+  const authentication = readAuthenticationOptions(options)
   const metadata = await registration.metadata()
   const secrets = { verifier: encodeBase64url(random(secretBytes)), state: encodeBase64url(random(secretBytes)) }
   authorizationEndpointOf(metadata)
@@ -46,7 +58,7 @@ export async function logIn(registration: Registration, options: LoginOptions): 
   const { redirectUri } = listener
   const stopWaiting = limitWaiting(options, (error) => listener.close(error))
   try {
-    const begun: BegunLogin = { ...secrets, redirectUri, resources, scope }
+    const begun: BegunLogin = { ...secrets, redirectUri, resources, scope, authentication }
     const url = authorizationUrl(registration, metadata, begun)
     await (options.openBrowser ?? printUrl)(url)
     const code = readCode(await listener.callback, metadata)
@@ -64,11 +76,36 @@ export interface BegunLogin {
   readonly redirectUri: string
   readonly resources: readonly [string, ...string[]]
   readonly scope: readonly string[]
+  /** What the request says about how and when the user has to sign in; not needed any more when the answer comes. */
+  readonly authentication?: AuthenticationParameters | undefined
+}
+
+/** Parameters of the request, by their names on the wire. */
+export type AuthenticationParameters = readonly (readonly ['acr_values' | 'max_age', string])[]
+
+const contextLimit = 20
+const longestAgeSeconds = 999_999_999
+
+/** The options about how and when the user has to sign in. Throws `invalid_option`. RFC 9470 §4 */
+export function readAuthenticationOptions({
+  acrValues = [],
+  maxAgeSeconds,
+}: Pick<LoginOptions, 'acrValues' | 'maxAgeSeconds'>): AuthenticationParameters {
+  if (acrValues.length > contextLimit || !acrValues.every(isScopeWord)) {
+    throw new ClientError('invalid_option', 'acrValues must be at most 20 words of printable ASCII without " and \\')
+  }
+  const isAge = (age: number): boolean => Number.isInteger(age) && age >= 0 && age <= longestAgeSeconds
+  if (maxAgeSeconds !== undefined && !isAge(maxAgeSeconds))
+    throw new ClientError('invalid_option', `maxAgeSeconds must be a whole number from 0 to ${longestAgeSeconds}`)
+  return [
+    ...(acrValues.length === 0 ? [] : [['acr_values', acrValues.join(' ')] as const]),
+    ...(maxAgeSeconds === undefined ? [] : [['max_age', String(maxAgeSeconds)] as const]),
+  ]
 }
 
 /** Where the browser goes to be asked (RFC 6749 §4.1.1, RFC 7636 §4.3). */
 export function authorizationUrl({ clientId }: Registration, metadata: ServerMetadata, begun: BegunLogin): string {
-  const { state, verifier, redirectUri, resources, scope } = begun
+  const { state, verifier, redirectUri, resources, scope, authentication = [] } = begun
   return withQuery(authorizationEndpointOf(metadata), [
     ['response_type', 'code'],
     ['client_id', clientId],
@@ -78,6 +115,7 @@ export function authorizationUrl({ clientId }: Registration, metadata: ServerMet
     ['code_challenge_method', 'S256'],
     ...(scope.length === 0 ? [] : [['scope', formatScope(scope)] as const]),
     ...resources.map((resource) => ['resource', resource] as const),
+    ...authentication,
   ])
 }
 
@@ -166,6 +204,7 @@ export async function redeemCode(registration: Registration, code: string, begun
     scope: answer.accessToken.scope,
     refreshToken: answer.refreshToken,
     accessTokens: { [resourceKey(resource)]: answer.accessToken },
+    asked: { resources, scope },
     ended: undefined,
   }
 }

@@ -100,7 +100,7 @@ function readMetadata(document: JsonObject | undefined, issuer: string): ServerM
 
 // What we send: an endpoint whose own query already has one of these would make it appear twice (RFC 6749 §3.1, RFC 6749 §3.2).
 const ourParameters =
-  /[?&](response_type|client_id|redirect_uri|state|scope|resource|code_challenge|code_challenge_method|grant_type|code|code_verifier|refresh_token|client_secret|client_assertion|client_assertion_type|token|token_type_hint|device_code)(=|&|$)/
+  /[?&](response_type|client_id|redirect_uri|state|scope|resource|code_challenge|code_challenge_method|grant_type|code|code_verifier|refresh_token|client_secret|client_assertion|client_assertion_type|token|token_type_hint|device_code|acr_values|max_age)(=|&|$)/
 
 /** An endpoint, or `undefined` where the server has none. One that is not safe to use spoils the whole document. */
 function readEndpoint(document: JsonObject, name: string, issuer: string): string | undefined {

@@ -1,8 +1,9 @@
-import { rejectsToken } from './challenges.ts'
+import { type AccessDemand, readChallenge, rejectsToken } from './challenges.ts'
 import type { Fetch } from './environment.ts'
 import { ClientError } from './errors.ts'
 import { readResourceOption } from './options.ts'
 import { type CarriedAnswer, followRedirects, isReplayable } from './redirects.ts'
+import type { DemandHandler } from './step-up.ts'
 import type { HeldToken } from './token-answer.ts'
 import type { TokenKeeper } from './token-keeper.ts'
 
@@ -14,10 +15,15 @@ export type ResourceFetch = (input: string | URL | Request, init?: RequestInit) 
 
 /**
  * A fetch locked to one resource: the token goes to URLs of its origin at or below its path, to no other, also not by a
- * redirect (RFC 6750 §5.3). An answer that rejects the token is tried once more with a new one, if the body can be sent again;
- * every other answer, 503 too, is handed on as it is.
+ * redirect (RFC 6750 §5.3). An answer that rejects the token is tried once more with a new one, one that demands more with what
+ * `demands` gets, both only if the body can be sent again; every other answer, 503 too, is handed on as it is.
  */
-export function createResourceFetch(resource: string, keeper: TokenKeeper, fetch: Fetch): ResourceFetch {
+export function createResourceFetch(
+  resource: string,
+  keeper: TokenKeeper,
+  fetch: Fetch,
+  demands?: DemandHandler,
+): ResourceFetch {
   const boundary = createBoundary(resource)
 
   return async (input, init = {}) => {
@@ -26,21 +32,46 @@ export function createResourceFetch(resource: string, keeper: TokenKeeper, fetch
     const send = (held: HeldToken): Promise<CarriedAnswer> => {
       return followRedirects({ fetch, url, init: request, token: held.token, isInside: boundary.isInside })
     }
-    const held = await unlessAborted(() => keeper.current(), request.signal)
-    const { response, carriedToken } = await send(held)
-    // Whoever did not get the token has nothing to say about it.
-    if (!carriedToken || !rejectsToken(response)) return response
-    if (!isReplayable(request.body)) {
-      // The next call shall not meet the same refusal, but this one cannot be repeated.
-      keeper.replace(held).catch(() => undefined)
-      return response
+    let isReplaced = false
+    let met: AccessDemand | undefined
+
+    /** The token to repeat a refused request with; `undefined` where its answer is the one to hand on. */
+    const betterToken = async (response: Response, held: HeldToken, ticket: number): Promise<HeldToken | undefined> => {
+      if (!isReplaced && rejectsToken(response)) {
+        isReplaced = true
+        const other = await keeper.replace(held)
+        return other === held ? undefined : other
+      }
+      const demand = demands && readChallenge(response)
+      if (demands === undefined || demand === undefined) return undefined
+      if (!(await demands.meet(ticket, demand, held))) return undefined
+      met = demand
+      return await keeper.current()
     }
-    const other = await unlessAborted(() => keeper.replace(held), request.signal)
-    if (other === held) return response
-    await response.body?.cancel()
-    return (await send(other)).response
+
+    let held = await unlessAborted(() => keeper.current(), request.signal)
+    for (let count = 1; ; count++) {
+      const ticket = demands?.ticket() ?? 0
+      const { response, carriedToken } = await send(held)
+      if (met !== undefined) demands?.settle(met, carriedToken ? readChallenge(response) : undefined)
+      // Whoever did not get the token has nothing to say about it.
+      if (!carriedToken || count === attemptLimit) return response
+      if (!isReplayable(request.body)) {
+        // The next call shall not meet the same refusal, but this one cannot be repeated.
+        if (rejectsToken(response)) keeper.replace(held).catch(() => undefined)
+        return response
+      }
+      const sent = held
+      const better = await unlessAborted(() => betterToken(response, sent, ticket), request.signal)
+      if (better === undefined) return response
+      await response.body?.cancel()
+      held = better
+    }
   }
 }
+
+/** One token replaced, and two demands met one after the other, is all that one request is worth. */
+const attemptLimit = 4
 
 interface Boundary {
   resolve(input: string | URL | Request): URL

@@ -17,6 +17,13 @@ export interface SessionRenewal {
   renew(resource: string, old: HeldToken | undefined): Promise<HeldToken>
   /** Whether there is a refresh token to renew with. */
   canRenew(): boolean
+  /** The scope of the session, and its access token for a resource, as this process last saw them. */
+  scope(): readonly string[]
+  heldFor(resource: string): HeldToken | undefined
+  /** What the store holds now. */
+  current(): Promise<SessionState>
+  /** Puts what a new login gave in the place of whatever the store holds. */
+  replace(state: SessionState): Promise<void>
   /** Marks the session as revoked after `revoke` succeeded; does nothing where it is over already. */
   end(revoke: (state: SessionState) => Promise<void>): Promise<void>
 }
@@ -82,6 +89,20 @@ export function createSessionRenewal(
       if (state === undefined || (await save({ text: kept.text, state })) !== 'changed') return
       kept = await load()
     }
+  }
+
+  /** A login is newer than whatever there is, also than nothing. */
+  const putInPlace = async (state: SessionState): Promise<void> => {
+    for (let count = 0; count < swapLimit; count++) {
+      const text = unsaved?.text ?? (await store.read())
+      if (text !== undefined) {
+        if ((await save({ text, state })) !== 'changed') return
+        continue
+      }
+      latest = state
+      if (await store.compareAndSwap(undefined, formatSessionState(state))) return
+    }
+    throw new Unavailable('other processes keep changing the session')
   }
 
   /**
@@ -191,6 +212,16 @@ export function createSessionRenewal(
         ),
       ),
     canRenew: () => latest.refreshToken !== undefined && latest.ended === undefined,
+    scope: () => latest.scope,
+    heldFor: (resource) => (latest.ended === undefined ? latest.accessTokens[resourceKey(resource)] : undefined),
+    current: () => exclusively(async () => (await load()).state),
+    replace: (state) =>
+      exclusively(() =>
+        asHolder(
+          () => putInPlace(state),
+          async () => undefined,
+        ),
+      ),
     end: (revoke) =>
       exclusively(() =>
         asHolder(

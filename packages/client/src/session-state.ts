@@ -20,6 +20,8 @@ export interface SessionState {
   readonly refreshToken: Secret | undefined
   /** One access token for each resource, by resource identifier. */
   readonly accessTokens: Readonly<Record<string, HeldToken>>
+  /** What the user was asked about, for when more has to be asked; absent in texts of before it was kept. */
+  readonly asked?: { readonly resources: readonly string[]; readonly scope: readonly string[] } | undefined
   /** Set before the refresh token is sent, taken away with the answer: who sent it, and when (epoch seconds). */
   readonly renewal?: { readonly owner: string; readonly since: number } | undefined
   /** Why it is over. It is marked and kept, not deleted, so that nobody takes a lost session for one that never was. */
@@ -32,7 +34,7 @@ export const sealedMark = 'arctos-sealed-1.'
 
 /** The text that a store keeps. */
 export function formatSessionState(state: SessionState): Secret {
-  const { issuer, clientId, scope, refreshToken, accessTokens, renewal, ended } = state
+  const { issuer, clientId, scope, refreshToken, accessTokens, asked, renewal, ended } = state
   const tokens = Object.entries(accessTokens).map(([resource, held]) => ({
     resource,
     token: held.token.reveal(),
@@ -41,7 +43,7 @@ export function formatSessionState(state: SessionState): Secret {
     expires_at: held.expiresAt,
   }))
   const members = { format, issuer, client_id: clientId, scope, ended, refresh_token: refreshToken?.reveal() }
-  return new Secret(JSON.stringify({ ...members, renewal, tokens }))
+  return new Secret(JSON.stringify({ ...members, asked, renewal, tokens }))
 }
 
 /**
@@ -67,6 +69,7 @@ export function parseSessionState(text: Secret, issuer: string, clientId: string
     scope: readWords(json),
     refreshToken: refreshToken === undefined ? undefined : new Secret(refreshToken),
     accessTokens: Object.fromEntries(tokens.map(readHeldToken)),
+    asked: readAsked(json['asked']),
     renewal: readRenewal(json['renewal']),
     ended,
   }
@@ -80,6 +83,13 @@ function readHeldToken(json: unknown): [string, HeldToken] {
   if (resource === undefined || token === undefined || obtainedAt === undefined) throw damaged('has half a token')
   const expiresAt = readNumber(json, 'expires_at')
   return [resource, { token: new Secret(token), scope: readWords(json), obtainedAt, expiresAt }]
+}
+
+function readAsked(json: unknown): SessionState['asked'] {
+  if (json === undefined) return undefined
+  const resources = isJsonObject(json) ? readStrings(json, 'resources') : undefined
+  if (!isJsonObject(json) || resources === undefined) throw damaged('has half of what was asked')
+  return { resources, scope: readWords(json) }
 }
 
 function readRenewal(json: unknown): SessionState['renewal'] {

@@ -13,7 +13,7 @@ export interface TokenKeeper {
   replace(rejected: HeldToken): Promise<HeldToken>
   /** Gets a new token now. */
   renew(): Promise<HeldToken>
-  /** Sends the held token no more. */
+  /** Sends the held token no more, nor one that is being obtained: what they are of is not the session any more. */
   forget(): void
 }
 
@@ -37,12 +37,16 @@ export function createTokenKeeper({ obtain, environment, initial, canRenew }: To
   let renewing: Promise<HeldToken> | undefined
   let notNow: { readonly error: Unavailable; readonly until: number } | undefined
   let replacement: HeldToken | undefined
+  let epoch = 0
 
   const obtainAndHold = async (): Promise<HeldToken> => {
+    const begunIn = epoch
     try {
       const token = await obtain(held)
-      held = token
-      renewAt = renewalTime(token, randomFraction(random))
+      if (begunIn === epoch) {
+        held = token
+        renewAt = renewalTime(token, randomFraction(random))
+      }
       return token
     } catch (error) {
       // Whoever is told to come back later does so later, even if others call meanwhile.
@@ -51,7 +55,7 @@ export function createTokenKeeper({ obtain, environment, initial, canRenew }: To
       }
       throw error
     } finally {
-      renewing = undefined
+      if (begunIn === epoch) renewing = undefined
     }
   }
 
@@ -78,7 +82,9 @@ export function createTokenKeeper({ obtain, environment, initial, canRenew }: To
     },
     renew,
     forget() {
+      epoch++
       held = undefined
+      renewing = undefined
     },
   }
 }

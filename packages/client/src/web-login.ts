@@ -6,6 +6,7 @@ import {
   type BegunLogin,
   isAnswerTo,
   type LoginOptions,
+  readAuthenticationOptions,
   readCode,
   readResources,
   redeemCode,
@@ -15,7 +16,7 @@ import { isSecureUrl } from './secure-url.ts'
 import type { SessionState } from './session-state.ts'
 
 /** What a web server asks for in the name of the user of a browser. */
-export interface WebLoginOptions extends Pick<LoginOptions, 'resource' | 'scope'> {
+export interface WebLoginOptions extends Pick<LoginOptions, 'resource' | 'scope' | 'acrValues' | 'maxAgeSeconds'> {
   /** Where the browser brings the answer: an https URL of this server (http on loopback), registered at the issuer. */
   readonly redirectUri: string
 }
@@ -47,6 +48,7 @@ export async function beginWebLogin(registration: Registration, options: WebLogi
     redirectUri,
     resources: readResources(options.resource),
     scope: readScopeOption(options.scope),
+    authentication: readAuthenticationOptions(options),
   }
   const url = authorizationUrl(registration, await registration.metadata(), begun)
   const { state, verifier, resources } = begun

@@ -92,7 +92,7 @@ describe('a login on a device', () => {
     }
   })
 
-  it('asks for tokens by grant type and device code [RFC 8628 §3.4(a)]', async () => {
+  it('asks for tokens by grant type and device code [RFC 8628 §3.1(e), RFC 8628 §3.4(a)]', async () => {
     const { server, logIn } = await arrange()
     server.fault('/token', approved)
     await logIn()
@@ -167,10 +167,11 @@ describe('polling', () => {
     },
   )
 
-  it('stops when the server says that the code expired [RFC 8628 §3.5(e)]', async () => {
+  it('stops when the server says that the code expired, and begins nothing by itself [RFC 8628 §3.5(e)(i)]', async () => {
     const { server, logIn } = await arrange()
     server.fault('/token', refuses('expired_token'))
     await expect(logIn()).rejects.toMatchObject({ code: 'login_timeout' })
+    expect(server.seenAt('/device_authorization')).toHaveLength(1)
   })
 
   it('stops when the code has expired, whatever the server says', async () => {

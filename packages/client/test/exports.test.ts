@@ -14,11 +14,13 @@ describe('@arctos/client', () => {
       'clientSecretBasic',
       'clientSecretPost',
       'describeSession',
+      'discoverResource',
       'endSessionHere',
       'memoryStore',
       'oauthClient',
       'parseChallenges',
       'privateKeyJwt',
+      'readChallenge',
       'singleProcessStore',
       'workloadAssertion',
     ])
