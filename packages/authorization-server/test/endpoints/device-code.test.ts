@@ -79,7 +79,7 @@ describe.each(databaseKinds)('device codes on %s', (database) => {
       expect(again.body['user_code']).not.toBe(body['user_code'])
     })
 
-    it('needs the client authentication of the token endpoint [RFC 8628 §3.1(b)]', async () => {
+    it('needs the client authentication of the token endpoint [RFC 8628 §3.1(b), RFC 8628 §5.6]', async () => {
       expect(refused(await site.post('/device_authorization', {}))).toEqual(['client.missing', 401, 'invalid_client'])
       expect(refused(await ask({ client_id: 'nobody' }))).toEqual(['client.unknown', 401, 'invalid_client'])
       expect(refused(await ask({ client_id: 'printer' }))).toEqual(['client.method_mismatch', 401, 'invalid_client'])
@@ -108,8 +108,16 @@ describe.each(databaseKinds)('device codes on %s', (database) => {
       ['scope.malformed', 'invalid_scope', { scope: 'read  write' }],
       ['resource.unknown', 'invalid_target', { resource: 'https://elsewhere.example' }],
       ['resource.malformed', 'invalid_target', { resource: 'notes' }],
-    ])('is refused with %s', async (reason, error, form) => {
+    ])('is refused with %s [RFC 8628 §3.2(c)]', async (reason, error, form) => {
       expect(refused(await ask(form))).toEqual([reason, 400, error])
+    })
+
+    it('is refused for a scope that this client was not registered for [RFC 10027 §6.1.9]', async () => {
+      const settings = { authenticationMethods: ['none' as const], grantTypes: [grantType], scopes: ['read'] }
+      await registerClient(site.store, 'reading-lamp', settings)
+      expect((await ask({ client_id: 'reading-lamp', scope: 'read' })).status).toBe(200)
+      const wider = await ask({ client_id: 'reading-lamp', scope: 'read write' })
+      expect(refused(wider)).toEqual(['scope.unknown', 400, 'invalid_scope'])
     })
 
     it('counts empty parameters as absent, and ignores unknown ones [RFC 8628 §3.1(c)(d)]', async () => {
@@ -121,7 +129,7 @@ describe.each(databaseKinds)('device codes on %s', (database) => {
       expect(refused(reply)).toEqual(['request.duplicate_parameter', 400, 'invalid_request'])
     })
 
-    it('is limited by address', async () => {
+    it('is limited by address [RFC 10027 §6.1.11]', async () => {
       const own = await install({ database })
       await registerClient(own.store, 'tv', { authenticationMethods: ['none'], grantTypes: [grantType] })
       const answers = await Promise.all(
@@ -147,9 +155,10 @@ describe.each(databaseKinds)('device codes on %s', (database) => {
       const answers: unknown[] = []
       for (const seconds of [0, 1, 6, 16]) {
         site.clock.pass(seconds)
-        answers.push((await poll(code)).body['error'])
+        answers.push((await poll(code)).reason)
       }
-      expect(answers).toEqual(['authorization_pending', 'slow_down', 'slow_down', 'authorization_pending'])
+      expect(answers).toEqual(['device.pending', 'device.slow_down', 'device.slow_down', 'device.pending'])
+      expect((await poll(code)).body['error']).toBe('slow_down')
     })
 
     it('gives tokens of the user once approved [RFC 8628 §3.5(a), RFC 6749 §5.1(a)(b)(c)(d)]', async () => {
@@ -213,7 +222,7 @@ describe.each(databaseKinds)('device codes on %s', (database) => {
       expect(statuses.sort()).toEqual([200, 400])
     })
 
-    it('after its tokens were given is answered like an unknown code', async () => {
+    it('after its tokens were given is answered like an unknown code [RFC 10027 §6.1.3]', async () => {
       const code = await start()
       await decide(code)
       const { access } = tokensOf(await poll(code))
@@ -249,7 +258,7 @@ describe.each(databaseKinds)('device codes on %s', (database) => {
       expect(refused(await poll(code))).toEqual(['device.denied', 400, 'access_denied'])
     })
 
-    it('after ten minutes is told that the code has expired [RFC 8628 §3.5(e)]', async () => {
+    it('after ten minutes is told that the code has expired [RFC 8628 §3.5(e), RFC 10027 §6.1.2]', async () => {
       const code = await start()
       await decide(code)
       site.clock.pass(600)

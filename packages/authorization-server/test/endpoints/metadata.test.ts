@@ -14,7 +14,7 @@ const oauthPath = '/.well-known/oauth-authorization-server'
 const openidPath = '/.well-known/openid-configuration'
 
 describe('the server metadata', () => {
-  it('says what there is, and promises nothing else [RFC 9068 §4(l), RFC 8414 §2, RFC 9470 §7]', async () => {
+  it('says what there is, and promises nothing else [RFC 8628 §4, RFC 9068 §4(l), RFC 8414 §2, RFC 9470 §7]', async () => {
     const { issuer } = site
     expect((await site.send(oauthPath)).body).toEqual({
       issuer,

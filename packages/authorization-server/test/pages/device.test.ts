@@ -74,7 +74,7 @@ describe('the page of user codes', () => {
     expect((await browser.open(answer.headers.get('location') ?? '')).form('/device')['user_code']).toBe(userCode)
   })
 
-  it('looks nothing up and approves nothing by an address alone [RFC 8628 §3.3.1(b)]', async () => {
+  it('looks nothing up and approves nothing by an address alone [RFC 8628 §3.3(a), RFC 8628 §3.3.1(b)]', async () => {
     const device = await start()
     const browser = await signedInBrowser(site)
     const { html } = await browser.open(device.complete)
@@ -118,6 +118,7 @@ describe('the page of user codes', () => {
     pages.push(await page(expired.userCode))
     expect(new Set(pages.map((each) => JSON.stringify(each))).size).toBe(1)
     expect(pages[0]).toEqual([403, expect.stringContaining(wrongCode)])
+    expect(own.events.at(-1)?.reason).toBe('page.user_code_wrong')
   })
 
   it.each(['', '?user_code=%3Cscript%3E', '?user_code=a&user_code=b', '?%ff', '?done=elsewhere'])(
@@ -149,7 +150,7 @@ describe('guessing user codes', () => {
     expect((await enter(browser, device.userCode)).status).toBe(200)
   })
 
-  it('is stopped by account, from however many addresses [RFC 8628 §5.1(b)]', async () => {
+  it('is stopped by account, from however many addresses [RFC 8628 §5.1(b), RFC 10027 §6.1.11]', async () => {
     const own = await startDeviceSite()
     const statuses: number[] = []
     for (let count = 0; count < 11; count++)
@@ -172,7 +173,7 @@ describe('guessing user codes', () => {
 })
 
 describe('the question', () => {
-  it('names client, scopes, resource, code, place and time [RFC 8628 §5.4(a)(b), RFC 10027 §2(b)]', async () => {
+  it('names client, scopes, resource, code, place and time [RFC 8628 §5.4(a)(b), RFC 10027 §2(b), RFC 10027 §6.1.13]', async () => {
     const device = await start()
     site.pass(125)
     const { html } = await asked(await signedInBrowser(site), device)
