@@ -31,6 +31,9 @@ const reached = (context: McpContext) => ({ content: [textOf(context)] })
 const read = (uri: URL, context: McpContext) => ({ contents: [{ uri: uri.href, text: textOf(context).text }] })
 const prompted = (context: McpContext) => ({ messages: [{ role: 'user' as const, content: textOf(context) }] })
 
+/** What the template of notes lists. */
+const listed = { resources: [{ uri: 'note://7', name: 'the seventh note' }] }
+
 /** A server of the first line, with one tool for each scope. */
 export function guardFirst(api: McpApi): McpGuard<FirstServer> {
   return mcpGuard(
@@ -41,7 +44,7 @@ export function guardFirst(api: McpApi): McpGuard<FirstServer> {
         needs({ scope }).registerTool(scope, { description: scope }, (extra) => reached(extra))
       }
       const writing = needs({ scope: 'write' })
-      const notes = new FirstTemplate('note://{id}', { list: undefined })
+      const notes = new FirstTemplate('note://{id}', { list: () => listed })
       writing.registerResource('note', notes, {}, (uri, _variables, extra) => read(uri, extra))
       writing.registerResource('settings', 'settings://app', {}, (uri, extra) => read(uri, extra))
       writing.registerPrompt('review', {}, (extra) => prompted(extra))
@@ -62,7 +65,7 @@ export function guardSecond(api: McpApi): McpGuard<SecondServer> {
         needs({ scope }).registerTool(scope, { description: scope }, (context) => reached(context))
       }
       const writing = needs({ scope: 'write' })
-      const notes = new SecondTemplate('note://{id}', { list: undefined })
+      const notes = new SecondTemplate('note://{id}', { list: () => listed })
       writing.registerResource('note', notes, {}, (uri, _variables, context) => read(uri, context))
       writing.registerResource('settings', 'settings://app', {}, (uri, context) => read(uri, context))
       writing.registerPrompt('review', {}, (context) => prompted(context))

@@ -44,6 +44,11 @@ export async function checkThings(start: (api: McpApi) => RequestListener): Prom
       const good = await ask(method, params, 'read write')
       check(good.text.includes('reached by'), `${what}: ${good.status} ${good.text}`)
     }
+    const seen = await ask('resources/list', {}, 'read write')
+    check(seen.text.includes('the seventh note'), `a list for those who may read: ${seen.status} ${seen.text}`)
+    const unseen = await ask('resources/list', {}, 'read')
+    const isWithout = unseen.status === 200 && !unseen.text.includes('the seventh note')
+    check(isWithout, `a list for those who may not read: ${unseen.status} ${unseen.text}`)
   } finally {
     await close()
   }

@@ -17,6 +17,7 @@ export class SmallServer {
   readonly tools = new Map<string, Handler>()
   readonly prompts = new Map<string, Handler>()
   readonly resources = new Map<string, Handler>()
+  readonly lists: Handler[] = []
 
   registerTool(
     name: string,
@@ -45,6 +46,7 @@ export class SmallServer {
     handler: (uri: URL, context: McpContext) => string,
   ) {
     this.resources.set(typeof uri === 'string' ? uri : uri.uriTemplate.toString(), handler as Handler)
+    if (typeof uri !== 'string' && uri.listCallback !== undefined) this.lists.push(uri.listCallback)
   }
   /** Of the first line of the SDK, deprecated there. */
   tool(name: string, handler: Handler) {
@@ -56,6 +58,7 @@ export class SmallServer {
     const { name = '', uri = 'none:', arguments: values = {} } = params
     if (method === 'tools/call') return String(await (this.tools.get(name) ?? unknown)(values, context))
     if (method === 'prompts/get') return String(await (this.prompts.get(name) ?? unknown)(values, context))
+    if (method === 'resources/list') return JSON.stringify(await Promise.all(this.lists.map((list) => list(context))))
     const resource = this.resources.get(new URL(uri).href) ?? this.resources.get('note://{id}')
     if (method === 'resources/read') return String(await (resource ?? unknown)(new URL(uri), context))
     return `${method} by ${accessOf(context).subject}`
@@ -66,6 +69,7 @@ const unknown = (): string => 'unknown'
 
 interface Template {
   readonly uriTemplate: { match(uri: string): unknown; toString(): string }
+  readonly listCallback?: Handler
 }
 
 export const noteTemplate: Template = {

@@ -3,7 +3,7 @@ import { accessOf, argument, McpCallRefused, mcpGuard, tokenVerifier } from '../
 import { policyOf } from '../src/index.ts'
 import { type Guard, guardOf } from './guard.ts'
 import { type Issuer, sendStatus, startIssuer } from './issuer.ts'
-import { call, guardSmallServer, noteTemplate, SmallServer } from './mcp-app.ts'
+import { call, guardSmallServer, noteTemplate, type SmallNeeds, SmallServer } from './mcp-app.ts'
 
 class InvalidToken extends Error {}
 const invalidToken = (sentence: string): Error => new InvalidToken(sentence)
@@ -123,6 +123,22 @@ describe('the second look', () => {
     const authInfo = await tokenVerifier(api, invalidToken).verifyAccessToken(issuer.token())
     expect(await server.answer(call('whoami'), { authInfo })).toBe('user-1')
     await expect(server.answer(call('write'), { authInfo })).rejects.toThrow('lacks a scope')
+  })
+
+  it('lists what a template has only for those who may read it', async () => {
+    const template = {
+      uriTemplate: { match: () => null, toString: () => 'memo://{id}' },
+      listCallback: () => ({ resources: [{ uri: 'memo://7' }] }),
+    }
+    const register = (needs: SmallNeeds) => needs({ scope: 'write' }).registerResource('memo', template, {}, () => '')
+    const server = guardSmallServer(api, {}, register).createServer()
+    const list = async (scope: string) => {
+      const authInfo = await tokenVerifier(api, invalidToken).verifyAccessToken(issuer.token({ scope }))
+      return await server.answer({ method: 'resources/list' }, { authInfo })
+    }
+    expect(await list('read')).toBe('[{"resources":[]}]')
+    expect(await list('read write')).toBe('[{"resources":[{"uri":"memo://7"}]}]')
+    await expect(server.answer({ method: 'resources/list' }, {})).resolves.toBe('[{"resources":[]}]')
   })
 
   it('tells the hook of the SDK which scopes to ask for', async () => {

@@ -21,7 +21,7 @@ describe('metadata of the resource', () => {
     })
   })
 
-  it('leaves out a list without elements [RFC 9728 §3.2]', () => {
+  it('leaves out a list without elements [RFC 9728 §3.2(b)]', () => {
     const api = resourceServer({ resource, authorizationServers: [issuer.issuer], scopes: {} })
     expect(Object.keys(api.metadata)).toEqual(['resource', 'authorization_servers', 'bearer_methods_supported'])
   })
@@ -32,7 +32,7 @@ describe('metadata of the resource', () => {
     ['https://api.example.com/v1', 'https://api.example.com/.well-known/oauth-protected-resource/v1'],
     ['https://api.example.com/v1/', 'https://api.example.com/.well-known/oauth-protected-resource/v1/'],
     ['http://localhost:4001/mcp', 'http://localhost:4001/.well-known/oauth-protected-resource/mcp'],
-  ])('of %s are at %s [RFC 9728 §3.1]', (identifier, url) => {
+  ])('of %s are at %s [RFC 9728 §3.1(a)(b)]', (identifier, url) => {
     expect(guardOf(issuer, { resource: identifier }).metadataUrl).toBe(url)
   })
 })

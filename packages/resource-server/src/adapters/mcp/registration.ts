@@ -1,5 +1,5 @@
 import type { McpPolicy } from './argument.ts'
-import { lookAgain, scopeChallengeOf } from './call-check.ts'
+import { lookAgain, McpCallRefused, scopeChallengeOf } from './call-check.ts'
 import type { McpKind } from './message.ts'
 import type { McpPolicies, McpRule, UriTemplate } from './policies.ts'
 
@@ -54,7 +54,8 @@ export function registrarOf<Scope extends string, Server extends McpServerLike>(
         const handler = parts.pop()
         const config = parts.pop()
         const described = hasHook ? { ...Object(config), scopeChallenge: scopeChallengeOf(rule) } : config
-        const registered = originals.get(method)?.(...parts, described, guarded(handler, rule))
+        const subjects = parts.map((part) => guardedTemplate(part, rule))
+        const registered = originals.get(method)?.(...subjects, described, guarded(handler, rule))
         return keepGuarded(registered, rule, policies)
       }
     }
@@ -83,6 +84,25 @@ function guarded(handler: unknown, rule: McpRule): unknown {
   return run
 }
 
+/**
+ * A template of resources may list them; what it lists is for those who may read them, and the list of the others goes without. A
+ * template may serve several servers, so it is not changed: what is registered only inherits from it.
+ */
+function guardedTemplate(part: unknown, rule: McpRule): unknown {
+  const { listCallback } = Object(part) as { readonly listCallback?: unknown }
+  if (typeof listCallback !== 'function') return part
+  const list = async (...parts: unknown[]): Promise<unknown> => {
+    try {
+      await lookAgain(rule, parts)
+    } catch (error) {
+      if (error instanceof McpCallRefused) return { resources: [] }
+      throw error
+    }
+    return await listCallback.apply(part, parts)
+  }
+  return Object.create(Object(part), { listCallback: { value: list } })
+}
+
 /** What is changed later stays under the same rule: another name is another thing to look for, another handler is one to guard. */
 function keepGuarded(registered: unknown, rule: McpRule, policies: McpPolicies): unknown {
   const { update } = Object(registered) as { readonly update?: (changes: Changes) => void }
@@ -92,7 +112,9 @@ function keepGuarded(registered: unknown, rule: McpRule, policies: McpPolicies):
       const { callback, template } = changes
       const name = rule.kind === 'resource' ? (changes.uri ?? template?.uriTemplate.toString()) : changes.name
       if (typeof name === 'string') policies.add(rule.kind, name, rule.policy, template?.uriTemplate)
-      update(callback === undefined ? changes : { ...changes, callback: guarded(callback, rule) })
+      const listed = template === undefined ? {} : { template: guardedTemplate(template, rule) }
+      const called = callback === undefined ? {} : { callback: guarded(callback, rule) }
+      update({ ...changes, ...listed, ...called } as Changes)
     },
   })
 }
