@@ -20,7 +20,9 @@ export interface PostgresStoreOptions {
 }
 
 const pollMs = 250
-const [undefinedTable, uniqueViolation] = ['42P01', '23505']
+const undefinedTable = '42P01'
+// What PostgreSQL may say to one of two that make a table at once: of its name, of its type, of either's row in the catalogue.
+const madeMeanwhile = ['42P07', '42710', '23505']
 
 /**
  * Keeps a session in a PostgreSQL table, in clear text (`sealedStore` seals it); for processes of any number of machines, by the
@@ -51,8 +53,7 @@ export function postgresStore({ pool, name, table = 'arctos_session' }: Postgres
         [],
       )
     } catch (error) {
-      // Two that make it at once: one of them has made it.
-      if (codeOf(error) !== uniqueViolation) throw error
+      if (!madeMeanwhile.includes(codeOf(error) ?? '')) throw error
     }
   }
   const changes = async (text: string, ...values: unknown[]): Promise<boolean> =>

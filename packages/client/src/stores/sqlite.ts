@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { Secret } from '@arctos/core'
 import { ClientError } from '../errors.ts'
@@ -40,6 +40,14 @@ export async function sqliteStore({ path, name = 'session' }: SqliteStoreOptions
   const version = database.prepare('PRAGMA data_version')
   const listeners = new Set<() => void>()
 
+  const rollBack = (): void => {
+    try {
+      database.exec('ROLLBACK')
+    } catch {
+      // There is nothing to undo: it was the beginning that failed, or SQLite has undone it already.
+    }
+  }
+
   /** One statement that writes, with the lock taken at once: one that is taken later cannot be waited for. */
   const write = (run: () => { readonly changes: number | bigint }): boolean =>
     attempt(path, () => {
@@ -50,7 +58,7 @@ export async function sqliteStore({ path, name = 'session' }: SqliteStoreOptions
         if (isChanged) for (const changed of listeners) changed()
         return isChanged
       } catch (error) {
-        if (database.isTransaction) database.exec('ROLLBACK')
+        rollBack()
         throw error
       }
     })
@@ -76,11 +84,15 @@ export async function sqliteStore({ path, name = 'session' }: SqliteStoreOptions
       listeners.add(listener)
       // Of its own changes a connection is told by the listeners, of all others by this number.
       const versionNow = (): unknown => attempt(path, () => version.get())?.['data_version']
-      let seen = versionNow()
+      let seen: unknown
       const timer = setInterval(() => {
-        const now = versionNow()
-        if (now === seen) return
-        seen = now
+        try {
+          const now = versionNow()
+          if (now === seen) return
+          seen = now
+        } catch {
+          // Who watches will read, and learn then what is wrong.
+        }
         changed()
       }, pollMs)
       timer.unref()
@@ -102,7 +114,7 @@ async function openDatabase(path: string): Promise<() => DatabaseSync> {
   })
   return () => {
     // Made by us first, for SQLite would let everybody read it. Its journal gets the mode of the database.
-    if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600))
+    if (path !== ':memory:') createForThisUser(path)
     const database = new sqlite.DatabaseSync(path)
     // Durable before an answer is used; and what is replaced is overwritten, for it was a token.
     database.exec('PRAGMA busy_timeout = 2000; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON')
@@ -110,6 +122,16 @@ async function openDatabase(path: string): Promise<() => DatabaseSync> {
       'CREATE TABLE IF NOT EXISTS arctos_session (name TEXT PRIMARY KEY, content TEXT, owner TEXT, leased_until INTEGER)',
     )
     return database
+  }
+}
+
+function createForThisUser(path: string): void {
+  const file = openSync(path, 'a', 0o600)
+  const { mode } = fstatSync(file)
+  closeSync(file)
+  // It may hold more than ours, for more than this user.
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+    process.emitWarning(`others have access to ${path}, where the session is: run chmod 600 ${path}`, 'ArctosWarning')
   }
 }
 
