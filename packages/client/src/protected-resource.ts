@@ -52,7 +52,7 @@ export async function discoverResource(url: string, options: DiscoveryOptions): 
   const document = await readDocument(environment, resource, challenge.metadataUrl, timeoutMs)
 
   const named = readString(document, 'resource')
-  // As it stands, or a resource could have tokens made that another one takes (RFC 9728 §3.3, RFC 9728 §7.3).
+  // As it stands, or a resource could have tokens made that another one takes (RFC 9728 §3.3, RFC 9728 §7.3(b)).
   if (named === undefined || resourceKey(named) !== resourceKey(resource)) throw mismatch(resource, named)
   const methods = readStrings(document, 'bearer_methods_supported')
   if (methods !== undefined && !methods.includes('header')) {

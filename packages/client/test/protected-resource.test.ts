@@ -84,13 +84,13 @@ describe('the metadata of a resource', () => {
     ['', wellKnown],
     ['/v1/notes', `${wellKnown}/v1/notes`],
     ['/', wellKnown],
-  ])('with the path "%s" is looked for at %s where nothing points to it [RFC 9728 §3.1]', async (path, at) => {
+  ])('with the path "%s" is looked for at %s where nothing points to it [RFC 9728 §3.1(b)]', async (path, at) => {
     const { discover, resource, seen, server } = await start({ path, at })
     expect(await discover()).toMatchObject({ resource, issuer: server.issuer, scope: undefined })
     expect(seen.map((request) => request.path)).toEqual([path === '' ? '/' : path, at])
   })
 
-  it('is read where the challenge points to, with its scope [RFC 9728 §5.1]', async () => {
+  it('is read where the challenge points to, with its scope [RFC 9728 §5.1(b)]', async () => {
     const challenge = (origin: string) =>
       `Basic realm="x", Bearer realm="api", scope="read", resource_metadata="${origin}/described"`
     const { discover, seen } = await start({ at: '/described', challenge })
@@ -98,7 +98,7 @@ describe('the metadata of a resource', () => {
     expect(seen.map(({ path }) => path)).toEqual(['/', '/described'])
   })
 
-  it('is found by an answer that is at hand, without asking again [RFC 9728 §5.1]', async () => {
+  it('is found by an answer that is at hand, without asking again [RFC 9728 §5.1(b)]', async () => {
     const { discover, origin, seen } = await start({ at: '/described' })
     const headers = { 'www-authenticate': `Bearer resource_metadata="${origin}/described"` }
     await discover({ response: new Response(null, { status: 401, headers }) })
@@ -120,12 +120,12 @@ describe('the metadata of a resource', () => {
     expect(seen.map(({ path }) => path)).toEqual(['/', wellKnown])
   })
 
-  it('needs no 401, and no answer at all, of the resource itself [RFC 9728 §3.1]', async () => {
+  it('needs no 401, and no answer at all, of the resource itself [RFC 9728 §3.1(b)]', async () => {
     const { discover, server } = await start({ challenge: () => undefined })
     expect((await discover()).issuer).toBe(server.issuer)
   })
 
-  it('is asked for without any credential, and in JSON [RFC 9728 §3.1]', async () => {
+  it('is asked for without any credential, and in JSON [RFC 9728 §3.1(c)]', async () => {
     const { discover, seen } = await start()
     await discover()
     for (const { headers } of seen) expect([headers.authorization, headers.cookie]).toEqual([undefined, undefined])
@@ -146,8 +146,22 @@ describe('the metadata of a resource', () => {
     ['nothing', () => undefined],
     ['a list', (origin: string) => [`${origin}/v1`]],
     ['a script', () => 'javascript:alert(1)'],
-  ])('is not used where it names %s [RFC 9728 §3.3, RFC 9728 §7.3]', async (_, named) => {
+  ])('is not used where it names %s [RFC 9728 §3.3(a)(c), RFC 9728 §6(b)]', async (_, named) => {
     const { discover, server } = await start({ path: '/v1', document: (origin) => ({ resource: named(origin) }) })
+    await expect(discover()).rejects.toMatchObject({ code: 'resource_mismatch' })
+    expect(server.seen).toHaveLength(0)
+  })
+
+  it.each([
+    ['what it is part of', wellKnown, (origin: string) => origin],
+    ['its neighbour', `${wellKnown}/v2`, (origin: string) => `${origin}/v2`],
+  ])('is not used where its challenge points to that of %s [RFC 9728 §3.3(b)(c)]', async (_, at, named) => {
+    const { discover, server } = await start({
+      path: '/v1',
+      at,
+      challenge: (origin) => `Bearer resource_metadata="${origin}${at}"`,
+      document: (origin) => ({ resource: named(origin) }),
+    })
     await expect(discover()).rejects.toMatchObject({ code: 'resource_mismatch' })
     expect(server.seen).toHaveLength(0)
   })

@@ -1,6 +1,6 @@
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { oauthClient } from '@arctos/client'
+import { discoverResource, oauthClient } from '@arctos/client'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startScene } from './support/reporter.ts'
 import { makeSelfSignedCertificate } from './support/self-signed-certificate.ts'
@@ -36,6 +36,13 @@ describe('TLS', () => {
     const { client, resource, server } = await startScene()
     server.metadata['token_endpoint'] = `${origin}/token`
     await expect(client.accessToken({ resource })).rejects.toMatchObject({ code: 'unavailable' })
+    expect(seen).toEqual([])
+  })
+
+  it('to a resource whose metadata is wanted ends before anything is sent [RFC 9728 §7.3(a)]', async () => {
+    const { origin, seen } = await startImpostor()
+    const found = discoverResource(origin, { allowIssuer: () => true })
+    await expect(found).rejects.toMatchObject({ code: 'unavailable' })
     expect(seen).toEqual([])
   })
 
