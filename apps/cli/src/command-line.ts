@@ -27,6 +27,8 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     .description('Issues, guards, carries, revokes and explains OAuth 2.0 bearer tokens.')
     .version('0.1.0')
     .showHelpAfterError()
+    // Or a command that has options and subcommands (token) takes the options of these for its own.
+    .enablePositionalOptions()
     .exitOverride()
   const commands = [
     registerDev,
@@ -47,6 +49,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     registerRecover,
   ]
   for (const register of commands) register(program)
+  // Whoever reads our output may stop early, as head does.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
   try {
     refuseCredentials(argv.slice(2))
     await program.parseAsync([...argv])

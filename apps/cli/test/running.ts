@@ -9,6 +9,8 @@ export interface Running {
   /** Resolves when what it has printed matches; rejects when it ends before. */
   readonly until: (pattern: RegExp) => Promise<RegExpMatchArray>
   readonly stop: (signal?: NodeJS.Signals) => Promise<number | null>
+  /** The exit code, once it has ended. */
+  readonly exited: Promise<number | null>
   readonly output: () => string
 }
 
@@ -30,6 +32,7 @@ export function start(args: readonly string[], cwd: string, env: Record<string, 
   }
   return {
     child,
+    exited,
     output: () => output,
     until: (pattern) =>
       new Promise((resolve, reject) => {

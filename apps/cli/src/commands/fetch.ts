@@ -18,6 +18,8 @@ interface FetchOptions {
   readonly resource?: string
 }
 
+const newline = 0x0a
+
 export function registerFetch(program: Command): void {
   sessionCommand(program, 'fetch', "call an API with your session's token, which goes to that API only")
     .argument('<url>', 'below the API that you logged in for, or whole')
@@ -106,11 +108,20 @@ function typeOf(body: Uint8Array): string {
 }
 
 /** The body as it comes, to stdout. Whoever reads it may stop early, as `head` does. */
-async function show({ body }: Response): Promise<void> {
+async function show({ body, ok }: Response): Promise<void> {
   if (body === null) return
+  let last: number | undefined
+  const chunks = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of Readable.fromWeb(body as ReadableStream<Uint8Array>)) {
+      last = chunk.at(-1) ?? last
+      yield chunk
+    }
+  }
   try {
-    await pipeline(Readable.fromWeb(body as ReadableStream), process.stdout, { end: false })
+    await pipeline(chunks, process.stdout, { end: false })
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) throw describeFailure(error)
   }
+  // What follows at the terminal, the prompt or a message, begins a line; the body itself stays as it is.
+  if (last !== undefined && last !== newline && (process.stdout.isTTY || !ok)) process.stderr.write('\n')
 }

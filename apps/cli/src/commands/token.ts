@@ -16,7 +16,6 @@ interface TokenOptions {
 export function registerToken(program: Command): void {
   const token = sessionCommand(program, 'token', 'print an access token of your session, for curl; or inspect one')
     .option('--resource <URL>', 'API that it is for; the first one of the login when absent')
-    // Or it would take the options of its subcommand for its own.
     .enablePositionalOptions()
     .action(async ({ name, resource, json }: TokenOptions) => {
       const found = await withSession(chosenProfile(name), (session, { resources }) =>

@@ -1,0 +1,149 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startTerminalUser, type TerminalUser } from './terminal-user.ts'
+
+let user: TerminalUser
+beforeAll(async () => {
+  user = await startTerminalUser()
+})
+afterAll(() => user.close())
+
+/** Sessions that no other test sees. */
+async function loggedIn(more: readonly string[] = []): Promise<Record<string, string>> {
+  const env = { ARCTOS_SESSIONS: user.freshSessions() }
+  const ended = await user.run([...user.loginArguments, ...more], { env })
+  expect(ended).toMatchObject({ exitCode: 0 })
+  return env
+}
+
+describe('arctos login', { timeout: 60_000 }, () => {
+  it('prints the page, waits, and says what came of it, without a token', async () => {
+    const env = { ARCTOS_SESSIONS: user.freshSessions() }
+    const { output, exitCode } = await user.run(user.loginArguments, { env })
+    expect(exitCode).toBe(0)
+    expect(output).toContain(`Open this page in a browser to log in:\n  ${user.samples['ISSUER']}/authorize?`)
+    expect(output).toMatch(
+      /logged in at http.*\nresource .*\/notes\nscope {5}read offline_access\nsession {3}renews 20/,
+    )
+    expect(output).toMatch(/kept in {3}a sealed file in .*, with its key in /)
+    expect(output).not.toContain('\x1b')
+    expect(output).not.toMatch(/ey[A-Za-z0-9_-]{20}|arctos_rt_/)
+  })
+
+  it('keeps the session for its owner only, and no token of it in clear', async () => {
+    const env = await loggedIn()
+    const token = (await user.run(['token'], { env })).output.trim()
+    const folder = env['ARCTOS_SESSIONS'] ?? ''
+    const files = readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) =>
+      join(entry.parentPath, entry.name),
+    )
+    for (const file of files) expect(statSync(file).mode & 0o077, file).toBe(0)
+    const texts = files.filter((file) => statSync(file).isFile()).map((file) => readFileSync(file, 'latin1'))
+    expect(token).toMatch(/^ey/)
+    expect(texts.join('\n')).not.toContain(token)
+    expect(texts.join('\n')).not.toContain('arctos_rt_')
+  })
+
+  it('opens one browser tab, however many processes ask', async () => {
+    const env = { ARCTOS_SESSIONS: user.freshSessions(), TEST_DECISION: 'none' }
+    const before = user.tabs()
+    const first = user.start([...user.loginArguments], env)
+    const [, url = ''] = await first.until(/log in:\n {2}(http\S+)/)
+    const others = [1, 2, 3].map(() => user.start(user.loginArguments, env))
+    await Promise.all(others.map((each) => each.until(/Another process is logging in/)))
+    const caller = user.start(['fetch', ''], env)
+    await caller.until(/Waiting for the login that another process began/)
+    // The user turns to the one page there is.
+    await visit(url)
+    const codes = await Promise.all([first, ...others, caller].map((each) => each.exited))
+    expect(codes).toEqual([0, 0, 0, 0, 0])
+    expect(caller.output()).toContain('"notes"')
+    expect(user.tabs() - before).toBe(1)
+  })
+
+  it('tells everybody who waits that the user said no', async () => {
+    const env = { ARCTOS_SESSIONS: user.freshSessions(), TEST_DECISION: 'none' }
+    const first = user.start(user.loginArguments, env)
+    const [, url = ''] = await first.until(/log in:\n {2}(http\S+)/)
+    const other = user.start(user.loginArguments, env)
+    await other.until(/Another process is logging in/)
+    await visit(url, 'deny')
+    expect(await Promise.all([first.exited, other.exited])).toEqual([1, 1])
+    for (const each of [first, other]) expect(each.output()).toMatch(/^arctos: access_denied/m)
+  })
+
+  it('ends with 130 at Ctrl-C, and lets the next one ask', async () => {
+    const env = { ARCTOS_SESSIONS: user.freshSessions(), TEST_DECISION: 'none' }
+    const first = user.start(user.loginArguments, env)
+    await first.until(/Ctrl-C gives up/)
+    const other = user.start(user.loginArguments, env)
+    await other.until(/Another process is logging in/)
+    expect(await first.stop('SIGINT')).toBe(130)
+    expect(first.output()).not.toMatch(/arctos:|at .*\.ts/)
+    const [, url = ''] = await other.until(/log in:\n {2}(http\S+)/)
+    await visit(url)
+    expect(await other.exited).toBe(0)
+  })
+
+  it('ends with 130 at Ctrl-C while it waits for another one', async () => {
+    const env = { ARCTOS_SESSIONS: user.freshSessions(), TEST_DECISION: 'none' }
+    const first = user.start(user.loginArguments, env)
+    await first.until(/Ctrl-C gives up/)
+    const other = user.start(user.loginArguments, env)
+    await other.until(/Another process is logging in/)
+    expect(await other.stop('SIGINT')).toBe(130)
+    expect(await first.stop('SIGINT')).toBe(130)
+  })
+
+  it('remembers what a name is for, and takes the environment for what is not said', async () => {
+    const { ISSUER = '', PUBLIC_CLIENT_ID = '', AUDIENCE = '' } = user.samples
+    const sessions = { ARCTOS_SESSIONS: user.freshSessions() }
+    const env = { ARCTOS_ISSUER: ISSUER, ARCTOS_CLIENT_ID: PUBLIC_CLIENT_ID, ARCTOS_RESOURCE: AUDIENCE }
+    const first = await user.run(['login', '--name', 'work'], { env: { ...sessions, ...env, ARCTOS_SCOPE: 'read' } })
+    expect(first.output).toContain('Add offline_access to --scope to stay logged in.')
+    const second = await user.run(['login'], { env: { ...sessions, ARCTOS_PROFILE: 'work' } })
+    expect(second).toMatchObject({ exitCode: 0, output: expect.stringContaining('scope     read\n') })
+    expect(await user.run(['login'], { env: sessions })).toMatchObject({
+      exitCode: 1,
+      output: 'arctos: --issuer is missing (or ARCTOS_ISSUER); later logins as default remember it\n',
+    })
+  })
+
+  it('does not give up the session of another server or client', async () => {
+    const env = await loggedIn()
+    const ended = await user.run(['login', '--client-id', 'other'], { env })
+    expect(ended).toMatchObject({
+      exitCode: 1,
+      output: expect.stringMatching(/is logged in at .* as sample-app; give another/),
+    })
+  })
+
+  it('says what is wrong with a server in one line', async () => {
+    const env = { ARCTOS_SESSIONS: user.freshSessions() }
+    const given = ['--client-id', 'app', '--resource', 'https://api.example']
+    const unreachable = await user.run(['login', '--issuer', 'http://127.0.0.1:1', ...given], { env })
+    expect(unreachable).toMatchObject({
+      exitCode: 1,
+      output: expect.stringMatching(/^arctos: .* cannot be reached .*\n$/),
+    })
+    const plain = await user.run(['login', '--issuer', 'http://as.example', ...given], { env })
+    expect(plain).toMatchObject({
+      exitCode: 1,
+      output: expect.stringMatching(/^arctos: issuer must be an https URL.*\n$/),
+    })
+  })
+
+  it('takes no name that leads elsewhere', async () => {
+    expect(await user.run(['login', '--name', '../up'])).toMatchObject({
+      exitCode: 1,
+      output: expect.stringContaining('is no name'),
+    })
+  })
+})
+
+async function visit(url: string, decision: 'approve' | 'deny' = 'approve'): Promise<void> {
+  const { createBrowser } = await import('../../../packages/client/test/support/browser.ts')
+  const { USERNAME = '', PASSWORD = '' } = user.samples
+  await createBrowser({ username: USERNAME, password: PASSWORD, decision }).visit(url)
+}
