@@ -22,6 +22,8 @@ export interface BrowserSite {
   readonly authorizeUrl: (client: 'program' | 'web', state: string, scope?: string) => string
   /** Redeems a code, or refreshes, as the client does. */
   readonly token: (client: 'program' | 'web', fields: Readonly<Record<string, string>>) => Promise<TokenAnswer>
+  /** A television asks for access: what it shows, and what came of it when it asks for tokens. */
+  readonly startDevice: () => Promise<BrowserDevice>
   readonly verifier: string
   readonly close: () => Promise<void>
 }
@@ -29,6 +31,14 @@ export interface BrowserSite {
 export interface TokenAnswer {
   readonly status: number
   readonly refresh_token?: string
+}
+
+export interface BrowserDevice {
+  readonly page: string
+  /** The page with the code in its address. */
+  readonly complete: string
+  readonly code: string
+  readonly poll: () => Promise<TokenAnswer & { readonly error?: string }>
 }
 
 export async function openSite(): Promise<BrowserSite> {
@@ -61,6 +71,12 @@ export async function openSite(): Promise<BrowserSite> {
     settings: { name: 'Notes on the web', authenticationMethods: ['client_secret_post'], ...client },
     actor: 'browser',
   })
+  const device = 'urn:ietf:params:oauth:grant-type:device_code'
+  await store.createClient({
+    id: 'television',
+    settings: { name: 'Television', authenticationMethods: ['none'], grantTypes: [device], redirectUris: [] },
+    actor: 'browser',
+  })
   const passwordHash = await hashPassword(user.password)
   await store.createUser({ username: user.name, passwordHash, actor: 'browser' })
   server = await createAuthorizationServer({ issuer, store, kek: Buffer.alloc(32, 7) })
@@ -79,6 +95,18 @@ export async function openSite(): Promise<BrowserSite> {
       const body = new URLSearchParams({ client_id: clientId, ...proof, ...fields })
       const answer = await fetch(`${issuer}/token`, { method: 'POST', body })
       return { status: answer.status, ...((await answer.json()) as object) }
+    },
+    startDevice: async () => {
+      const body = new URLSearchParams({ client_id: 'television', scope: 'read offline_access' })
+      const answer = await fetch(`${issuer}/device_authorization`, { method: 'POST', body })
+      const codes = (await answer.json()) as Readonly<Record<string, string>>
+      const { verification_uri: page = '', verification_uri_complete: complete = '', user_code: code = '' } = codes
+      const form = { client_id: 'television', grant_type: device, device_code: codes['device_code'] ?? '' }
+      const poll = async () => {
+        const polled = await fetch(`${issuer}/token`, { method: 'POST', body: new URLSearchParams(form) })
+        return { status: polled.status, ...((await polled.json()) as object) }
+      }
+      return { page, complete, code, poll }
     },
     close: async () => {
       await listening.close(1_000)

@@ -66,6 +66,40 @@ export const visits: Readonly<Record<string, (visitor: Visitor) => Promise<void>
     assert.equal((await answerAt(page, site)).get('state'), 'second')
   },
 
+  'a device is connected by the code that it shows': async ({ page, site, look }) => {
+    const device = await site.startDevice()
+    await page.goto(device.page)
+    await signIn(page)
+    await page.keyboard.type('bbbbb bbbbb')
+    await page.keyboard.press('Enter')
+    await page.getByRole('alert').waitFor()
+    await look('user-code-wrong')
+    await page.getByLabel('Code').fill(device.code.toLowerCase().replace('-', ' '))
+    await page.keyboard.press('Enter')
+    await page.getByText(device.code).waitFor()
+    await look('device')
+    // Whoever presses on without reading refuses.
+    assert.match(await page.getByRole('button').first().innerText(), /refuse/)
+    await page.getByRole('button', { name: 'Yes, allow my device' }).click()
+    await page.getByRole('heading', { name: 'Your device is connected' }).waitFor()
+    await look('device-connected')
+    assert.equal((await device.poll()).status, 200)
+  },
+
+  'a link with the code in it connects nothing by itself': async ({ page, site, look }) => {
+    const device = await site.startDevice()
+    await page.goto(device.complete)
+    await signIn(page)
+    assert.equal(await page.getByLabel('Code').inputValue(), device.code)
+    await look('user-code')
+    assert.equal((await device.poll()).error, 'authorization_pending')
+    await page.getByRole('button', { name: 'Continue' }).click()
+    await page.getByRole('button', { name: 'No, refuse' }).click()
+    await page.getByRole('heading', { name: 'The device was refused' }).waitFor()
+    await look('device-refused')
+    assert.equal((await device.poll()).error, 'access_denied')
+  },
+
   'withdrawing an application ends its refresh token': async ({ page, site, look }) => {
     await page.goto(site.authorizeUrl('program', 'withdraw'))
     await signIn(page)

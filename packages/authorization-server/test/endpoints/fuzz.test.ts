@@ -69,7 +69,7 @@ describe.each(databaseKinds)('whatever is sent, on %s,', (database) => {
   const contentType = (): fc.Arbitrary<string> =>
     fc.constantFrom(...Array<string>(9).fill('application/x-www-form-urlencoded'), 'application/json', '')
 
-  it.each(['/token', '/introspect', '/revoke', '/receipts'])(
+  it.each(['/token', '/introspect', '/revoke', '/receipts', '/device_authorization'])(
     '%s answers, and never with a fault of ours [RFC 6749 §10.14(a)]',
     async (path) => {
       const request = fc.record({ body: body(), authorization: authorization(), type: contentType() })

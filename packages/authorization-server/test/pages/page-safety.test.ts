@@ -4,6 +4,15 @@ import { appSettings, createClient, requestQuery, startSite, webCallback } from 
 
 const site = await startSite()
 const browser = await signedInBrowser(site)
+await createClient(
+  site.store,
+  'tv',
+  appSettings({ grantTypes: ['urn:ietf:params:oauth:grant-type:device_code'], redirectUris: [] }),
+)
+const device = await browser.post('/device_authorization', { client_id: 'tv' })
+const { user_code: userCode } = (await device.json()) as { readonly user_code: string }
+const typeCode = async (code: string) =>
+  browser.post('/device', { ...(await browser.open('/device')).form('/device'), user_code: code })
 
 /** Every kind of page that there is, as a browser gets it. */
 const pages: readonly (readonly [string, Response])[] = [
@@ -13,6 +22,11 @@ const pages: readonly (readonly [string, Response])[] = [
   ['account', await browser.get('/account')],
   ['sign-out', await browser.get('/sign-out')],
   ['signed out', await openBrowser(site).get('/sign-out')],
+  ['user code', await browser.get(`/device?user_code=${userCode}`)],
+  ['wrong user code', await typeCode('BBBBB-BBBBB')],
+  ['device', await typeCode(userCode)],
+  ['device connected', await browser.get('/device?done=approved')],
+  ['device refused', await browser.get('/device?done=denied')],
   ['bad client', await browser.get('/authorize?client_id=nobody')],
   ['forged form', await browser.post('/consent', { decision: 'approve' })],
   [

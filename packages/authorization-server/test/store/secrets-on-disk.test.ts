@@ -1,9 +1,11 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { createSecretKey, randomBytes, randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { formatOpaqueToken, parseOpaqueToken, sha256Base64url } from '@arctos/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeSharedSecret } from '../../src/keys/key-maintenance.ts'
+import { drawUserCode, hashUserCode } from '../../src/user-code.ts'
+import { startDevice } from './devices.ts'
 import { engines, openTestStore, type TestStore } from './open-test-store.ts'
 import { clientSettings, issueCode, register, rotate, rotationOf, startFamily } from './principals.ts'
 
@@ -19,10 +21,16 @@ describe.each(engines)('what %s keeps', (engine) => {
     const clientSecret = formatOpaqueToken('clientSecret', randomBytes(32)).reveal()
     const sessionToken = formatOpaqueToken('session', randomBytes(32)).reveal()
     const assertionId = randomUUID()
+    const deviceCode = formatOpaqueToken('deviceCode', randomBytes(32)).reveal()
+    const userCode = drawUserCode(randomBytes)
     await test.store.createClient({
       settings: clientSettings,
       secretHash: sha256Base64url(clientSecret),
       actor: 'test',
+    })
+    await startDevice(test, principals, {
+      deviceCodeHash: sha256Base64url(deviceCode),
+      userCodeHash: hashUserCode(createSecretKey(randomBytes(32)), userCode),
     })
     const hash = sha256Base64url(sessionToken)
     await test.store.openSession({ hash, userId: principals.userId, lifetimeSeconds: 60, formerHash: undefined })
@@ -44,6 +52,9 @@ describe.each(engines)('what %s keeps', (engine) => {
       sharedSecret,
       'bytes of the shared secret': parseOpaqueToken('sharedSecret', sharedSecret, 32),
       clientSecret,
+      deviceCode,
+      userCode,
+      'user code by a plain hash': sha256Base64url(userCode),
       sessionToken,
       assertionId,
       accessToken: redeemed.access.form.token.reveal(),
