@@ -33,7 +33,7 @@ export function deviceConsentPage(page: DeviceConsentPage): string {
   const body = html`
 <h1>Did you start this?</h1>
 <p>A device that runs ${name} asks to use your account <strong><bdi>${page.username}</bdi></strong>. It has to show this code now:</p>
-<p class="code"><code>${page.userCode}</code></p>
+<p class="code">${page.userCode}</p>
 ${listScopes(page)}
 <dl>
 <dt>${page.resources.length === 1 ? 'At' : 'At these'}</dt><dd>${page.resources.map((each, index) => html`${index > 0 && html`<br>`}${each}`)}</dd>
