@@ -82,6 +82,19 @@ async function readAll(): Promise<string> {
   return text.trim()
 }
 
+/** Asks a question that only "y" or "yes" answers with yes. */
+export async function confirm(question: string): Promise<boolean> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    lines.once('close', () => resolve(''))
+    lines.question(`${question} [y/N] `, resolve)
+    return /^y(es)?$/i.test((await promise).trim())
+  } finally {
+    lines.close()
+  }
+}
+
 function promptHidden(question: string): Promise<string> {
   const lines = createInterface({ input: process.stdin, terminal: true })
   process.stderr.write(question)

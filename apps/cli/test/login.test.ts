@@ -106,8 +106,35 @@ describe('arctos login', { timeout: 60_000 }, () => {
     expect(second).toMatchObject({ exitCode: 0, output: expect.stringContaining('scope     read\n') })
     expect(await user.run(['login'], { env: sessions })).toMatchObject({
       exitCode: 1,
-      output: 'arctos: --issuer is missing (or ARCTOS_ISSUER); later logins as default remember it\n',
+      output: 'arctos: --resource is missing (or ARCTOS_RESOURCE); later logins as default remember it\n',
     })
+  })
+
+  it('has the API name its server, and asks whether to trust it [RFC 9728 §7.6]', async () => {
+    const { ISSUER = '', AUDIENCE = '' } = user.samples
+    const env = { ARCTOS_SESSIONS: user.freshSessions() }
+    const before = user.tabs()
+    const ended = await user.run(['login', '--resource', AUDIENCE, '--client-id', 'sample-app'], { env })
+    expect(ended).toEqual({
+      exitCode: 1,
+      output: `arctos: ${AUDIENCE} wants you to log in at ${ISSUER}; if you trust it, add: --issuer ${ISSUER}\n`,
+    })
+    expect(user.tabs()).toBe(before)
+  })
+
+  it('shows a code where there is no browser [RFC 8628 §3.3]', async () => {
+    const { ISSUER = '', AUDIENCE = '', DEVICE_CLIENT_ID = '' } = user.samples
+    const place = ['--issuer', ISSUER, '--client-id', DEVICE_CLIENT_ID, '--resource', AUDIENCE, '--scope', 'read']
+    const before = user.tabs()
+    const env = { ARCTOS_SESSIONS: user.freshSessions() }
+    const login = user.start(['login', '--device', ...place], env)
+    const [, page = ''] = await login.until(
+      /type this code:\n {2}[A-Z]{5}-[A-Z]{5}\nor open this page.*\n {2}(http\S+)/,
+    )
+    await visit(page)
+    expect(await login.exited).toBe(0)
+    expect((await user.run(['fetch', ''], { env })).output).toContain('"notes"')
+    expect(user.tabs()).toBe(before)
   })
 
   it('does not give up the session of another server or client', async () => {

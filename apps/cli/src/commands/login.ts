@@ -1,4 +1,4 @@
-import { askInTurn, type DeviceCode, type LoginTurn, oauthClient } from '@arctos/client'
+import { askInTurn, type DeviceCode, discoverResource, type LoginTurn, oauthClient } from '@arctos/client'
 import type { Command } from 'commander'
 import { openBrowser } from '../sessions/browser.ts'
 import type { ProfilePlace } from '../sessions/places.ts'
@@ -7,7 +7,7 @@ import { type Progress, startProgress } from '../sessions/progress.ts'
 import { type SessionStatus, statusOf } from '../sessions/session-status.ts'
 import { openSessionStore, openTurn } from '../sessions/stores.ts'
 import { interruptible } from '../signals.ts'
-import { CommandError, report } from '../terminal.ts'
+import { CommandError, confirm, report } from '../terminal.ts'
 import { gather, sessionCommand } from './options.ts'
 
 interface LoginOptions {
@@ -24,7 +24,7 @@ interface LoginOptions {
 
 export function registerLogin(program: Command): void {
   sessionCommand(program, 'login', 'log in through the browser, and keep the session')
-    .option('--issuer <URL>', 'authorization server (ARCTOS_ISSUER)')
+    .option('--issuer <URL>', 'authorization server (ARCTOS_ISSUER); the API is asked for it when absent')
     .option('--client-id <ID>', 'public client that this program is there (ARCTOS_CLIENT_ID)')
     .option('--resource <URL>', 'API that the session is for (ARCTOS_RESOURCE); repeatable', gather)
     .option('--scope <WORDS>', 'what to ask for (ARCTOS_SCOPE); with offline_access the session renews itself')
@@ -36,7 +36,7 @@ export function registerLogin(program: Command): void {
 
 async function run(options: LoginOptions): Promise<void> {
   const place = chosenProfile(options.name)
-  const wanted = readWanted(options, readProfile(place), place)
+  const wanted = await readWanted(options, readProfile(place), place)
   await refuseToReplace(place, wanted)
   const progress = startProgress()
   try {
@@ -87,23 +87,37 @@ function showPage(url: string, mayOpen: boolean, progress: Progress): void {
   progress.say('Waiting for the browser; Ctrl-C gives up')
 }
 
-function showCode({ userCode, verificationUri }: DeviceCode, progress: Progress): void {
+function showCode({ userCode, verificationUri, verificationUriComplete }: DeviceCode, progress: Progress): void {
   process.stderr.write(`Open ${verificationUri} on any device, and type this code:\n  ${userCode}\n`)
+  if (verificationUriComplete !== undefined) {
+    process.stderr.write(`or open this page, and compare the code:\n  ${verificationUriComplete}\n`)
+  }
   progress.say('Waiting for the user; Ctrl-C gives up')
 }
 
 /** A flag wins over the environment, the environment over what was said at the last login of that name. */
-function readWanted(options: LoginOptions, known: Profile | undefined, place: ProfilePlace): Profile {
-  const issuer = options.issuer ?? fromEnvironment('ARCTOS_ISSUER') ?? known?.issuer
-  const clientId = options.clientId ?? fromEnvironment('ARCTOS_CLIENT_ID') ?? known?.clientId
+async function readWanted(options: LoginOptions, known: Profile | undefined, place: ProfilePlace): Promise<Profile> {
   const [first, ...others] =
     options.resource ?? fromEnvironment('ARCTOS_RESOURCE')?.split(' ') ?? known?.resources ?? []
   const scope = options.scope ?? fromEnvironment('ARCTOS_SCOPE') ?? known?.scope
-  const name = place.name
-  if (issuer === undefined) throw missing('--issuer', 'ARCTOS_ISSUER', name)
-  if (clientId === undefined) throw missing('--client-id', 'ARCTOS_CLIENT_ID', name)
+  const clientId = options.clientId ?? fromEnvironment('ARCTOS_CLIENT_ID') ?? known?.clientId
+  const issuer = options.issuer ?? fromEnvironment('ARCTOS_ISSUER') ?? known?.issuer
+  const { name } = place
   if (first === undefined) throw missing('--resource', 'ARCTOS_RESOURCE', name)
-  return { issuer, clientId, resources: [first, ...others], scope }
+  if (clientId === undefined) throw missing('--client-id', 'ARCTOS_CLIENT_ID', name)
+  if (issuer !== undefined) return { issuer, clientId, resources: [first, ...others], scope }
+  const found = await discoverResource(first, { allowIssuer: allowNamed })
+  return { issuer: found.issuer, clientId, resources: [found.resource, ...others], scope: scope ?? found.scope }
+}
+
+/**
+ * An API can name any server, also one that is after the password. So a person decides: at the terminal, or by naming it on the
+ * command line (RFC 9728 §7.6).
+ */
+async function allowNamed(issuer: string, resource: string): Promise<boolean> {
+  if (process.stdin.isTTY && (await confirm(`${resource} wants you to log in at ${issuer}. Do you trust it?`)))
+    return true
+  throw new CommandError(`${resource} wants you to log in at ${issuer}; if you trust it, add: --issuer ${issuer}`)
 }
 
 function fromEnvironment(variable: string): string | undefined {
