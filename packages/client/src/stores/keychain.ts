@@ -25,14 +25,15 @@ export async function openKeychain(
 ): Promise<Keychain | { readonly missing: string }> {
   const library = await import('@napi-rs/keyring').catch((error: unknown) => error)
   if (!hasEntries(library)) return { missing: 'the package @napi-rs/keyring is not installed for this platform' }
-  const { AsyncEntry } = library
+  // The kernel denies the first call of each thread, and answers without waiting for anybody; others may ask the user.
+  const Entry = process.platform === 'linux' && linux === 'keyutils' ? library.Entry : library.AsyncEntry
   // The store is named, or on a machine without a desktop the library would take the kernel's without a word.
   const options = { linux: { store: linux } }
-  const entry = (account: string) => new AsyncEntry(service, account, options)
+  const entry = (account: string) => new Entry(service, account, options)
   const keychain: Keychain = {
     title: titles[process.platform] ?? linuxTitles[linux],
     get: (account) => twice(async () => (await entry(account).getPassword()) ?? undefined),
-    set: (account, text) => twice(() => entry(account).setPassword(text)),
+    set: (account, text) => twice(async () => await entry(account).setPassword(text)),
     remove: (account) => twice(async () => void (await entry(account).deleteCredential())),
   }
   try {

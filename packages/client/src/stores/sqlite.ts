@@ -18,6 +18,8 @@ export interface SqliteStore extends KnownStore {
 }
 
 const pollMs = 100
+// What is left of a longer lease was given before the clock was set back.
+const longestLeaseMs = 60_000
 
 /**
  * Keeps a session in a SQLite database, in clear text; for processes of one machine. Needs `node:sqlite`, which Node has since
@@ -32,9 +34,9 @@ export async function sqliteStore({ path, name = 'session' }: SqliteStoreOptions
   )
   const replace = database.prepare('UPDATE arctos_session SET content = ? WHERE name = ? AND content = ?')
   const take = database.prepare(
-    `INSERT INTO arctos_session (name, owner, leased_until) VALUES (?1, ?2, ?3 + ?4)
+    `INSERT INTO arctos_session (name, owner, leased_until) VALUES (?, ?, ?)
      ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, leased_until = excluded.leased_until
-     WHERE owner IS NULL OR owner = ?2 OR leased_until <= ?3 OR leased_until > ?3 + 60000`,
+     WHERE owner IS NULL OR owner = excluded.owner OR NOT leased_until BETWEEN ? AND ?`,
   )
   const giveBack = database.prepare('UPDATE arctos_session SET owner = NULL WHERE name = ? AND owner = ?')
   const version = database.prepare('PRAGMA data_version')
@@ -75,7 +77,8 @@ export async function sqliteStore({ path, name = 'session' }: SqliteStoreOptions
       return write(() => (expected === undefined ? fill.run(name, text) : replace.run(text, name, expected.reveal())))
     },
     async lease(owner, durationMs) {
-      if (durationMs > 0) return write(() => take.run(name, owner, Date.now(), durationMs))
+      const now = Date.now()
+      if (durationMs > 0) return write(() => take.run(name, owner, now + durationMs, now + 1, now + longestLeaseMs))
       write(() => giveBack.run(name, owner))
       return false
     },
