@@ -2,8 +2,10 @@ import { createRecentCache, missingScopes, resourceKey } from '@arctos/core'
 import { type AccessDemand, demandKey } from './challenges.ts'
 import type { Registration } from './endpoint.ts'
 import { type LoginOptions, logIn } from './login.ts'
+import { askInTurn } from './login-turn.ts'
 import type { SessionRenewal } from './session-renewal.ts'
 import type { SessionState } from './session-state.ts'
+import type { SessionStore } from './session-store.ts'
 import type { HeldToken } from './token-answer.ts'
 
 /** What the user has to be asked for, so that a call can go on. */
@@ -14,7 +16,10 @@ export interface StepUpRequest extends AccessDemand {
 }
 
 /** How the user can be reached for a login. */
-export type Interaction = Pick<LoginOptions, 'openBrowser' | 'redirectUri' | 'timeoutMs' | 'signal'>
+export interface Interaction extends Pick<LoginOptions, 'openBrowser' | 'redirectUri' | 'timeoutMs' | 'signal'> {
+  /** Where processes that share the session take turns, see {@link askInTurn}: then one of them asks, and the others wait. */
+  readonly turn?: SessionStore
+}
 
 /**
  * Decides whether the user is to be disturbed now, and how. Without an interaction the resource's answer is handed to the caller,
@@ -79,17 +84,25 @@ export function createStepUpDesk(
     if (interaction === undefined) return false
     // It counts until the resource is content: a refusal of the user, and a new token that does not help, count alike.
     count(demandKey(resource, demand))
+    const { turn, ...how } = interaction
     const { acrValues, maxAgeSeconds } = demand
-    const resources = [resource, ...others(state, resource)]
-    const next = await logIn(registration, {
-      ...interaction,
-      resource: resources,
-      ...(scope.length === 0 ? {} : { scope: scope.join(' ') }),
-      acrValues,
-      ...(maxAgeSeconds === undefined ? {} : { maxAgeSeconds }),
-    })
-    await renewal.replace(next)
+    let next: SessionState | undefined
+    const logInAndKeep = async (): Promise<void> => {
+      next = await logIn(registration, {
+        ...how,
+        resource: [resource, ...others(state, resource)],
+        ...(scope.length === 0 ? {} : { scope: scope.join(' ') }),
+        acrValues,
+        ...(maxAgeSeconds === undefined ? {} : { maxAgeSeconds }),
+      })
+      await renewal.replace(next)
+    }
+    const { signal } = how
+    if (turn === undefined) await logInAndKeep()
+    else await askInTurn({ turn, ...(signal && { signal }), ask: logInAndKeep })
     changed()
+    // Another process asked, for what it needs: if that is not all that is demanded here, the same demand comes again.
+    if (next === undefined) return true
     last++
     finished = [...finished, { number: last, order: { ...demand, scope: next.scope } }].slice(-orderLimit)
     return missingScopes(demand.scope, next.scope).length === 0

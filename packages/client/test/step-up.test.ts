@@ -156,6 +156,37 @@ describe('a route that wants a wider scope', () => {
   })
 })
 
+describe('processes that share a session and take turns', () => {
+  const startThree = async () => {
+    const site = await startStepUpSite()
+    const [store, turn] = [memoryStore(), memoryStore()]
+    await site.program.login({ resource: site.api, scope, store, openBrowser: (url) => site.agreeing.visit(url) })
+    const sessions = await Promise.all([1, 2, 3].map(() => site.program.resume({ store })))
+    let opened = 0
+    const callsBy = (browser: StepUpSite['agreeing']) => {
+      const openBrowser = (url: string) => {
+        opened++
+        return browser.visit(url)
+      }
+      return sessions.map((session) => session?.fetch({ resource: site.api, stepUp: () => ({ openBrowser, turn }) }))
+    }
+    return { site, callsBy, opened: () => opened }
+  }
+
+  it('open one browser for all of them [RFC 8252 §7.3]', async () => {
+    const { site, callsBy, opened } = await startThree()
+    const answers = await Promise.all(callsBy(site.agreeing).map(async (call) => (await call?.('/write'))?.status))
+    expect([answers, opened()]).toEqual([[200, 200, 200], 1])
+  })
+
+  it('take one no of the user for all of them', async () => {
+    const { site, callsBy, opened } = await startThree()
+    const answers = await Promise.allSettled(callsBy(site.refusing).map((call) => call?.('/write')))
+    expect(answers).toMatchObject([1, 2, 3].map(() => ({ status: 'rejected', reason: { error: 'access_denied' } })))
+    expect(opened()).toBe(1)
+  })
+})
+
 describe('a step-up that does not help', () => {
   it('is tried twice, then the answer is handed on, and the session goes on', async () => {
     const { site, session } = await start()
