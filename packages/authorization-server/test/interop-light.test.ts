@@ -9,6 +9,7 @@ import {
   api,
   appId,
   audience,
+  deviceId,
   type InteropSite,
   keyed,
   redirectUri,
@@ -95,6 +96,17 @@ describe('openid-client', () => {
       })
     })
   }
+
+  it('logs a user in on a device, and refreshes [RFC 8628 §3.5(a)]', async () => {
+    const config = await discover(deviceId, openid.None())
+    const started = await openid.initiateDeviceAuthorization(config, { scope: userScope })
+    await site.allowDevice(started.verification_uri_complete ?? '')
+    // The user has decided already, so that it need not wait its five seconds.
+    const tokens = await openid.pollDeviceAuthorizationGrant(config, { ...started, interval: 0.01 })
+    expect(tokens.scope).toBe(userScope)
+    const refreshed = await openid.refreshTokenGrant(config, tokens.refresh_token ?? '')
+    expect(refreshed.access_token).not.toBe(tokens.access_token)
+  })
 })
 
 describe('oauth4webapi', () => {
@@ -112,6 +124,22 @@ describe('oauth4webapi', () => {
     const answer = await oauth.clientCredentialsGrantRequest(server, client, auth, { scope: 'read' }, insecure)
     return await oauth.processClientCredentialsResponse(server, client, answer)
   }
+
+  it('hears that a device has to wait, that its user allowed it, and that this was once [RFC 8628 §3.5(a)(b)]', async () => {
+    const server = await discover()
+    const device: oauth.Client = { client_id: deviceId }
+    const scope = new URLSearchParams({ scope: 'read' })
+    const begun = await oauth.deviceAuthorizationRequest(server, device, oauth.None(), scope, insecure)
+    const codes = await oauth.processDeviceAuthorizationResponse(server, device, begun)
+    const poll = async () => {
+      const answer = await oauth.deviceCodeGrantRequest(server, device, oauth.None(), codes.device_code, insecure)
+      return await oauth.processDeviceCodeResponse(server, device, answer)
+    }
+    await expect(poll()).rejects.toMatchObject({ error: 'authorization_pending' })
+    await site.allowDevice(codes.verification_uri_complete ?? '')
+    expect(await poll()).toMatchObject({ token_type: 'bearer', scope: 'read' })
+    await expect(poll()).rejects.toMatchObject({ error: 'invalid_grant' })
+  })
 
   it('verifies a token as an API would [RFC 9068 §2.1(a)(b), RFC 9068 §2.2(a)(b)(c)(d)(e)(f)(g)]', async () => {
     const server = await discover()

@@ -16,6 +16,8 @@ export interface InteropSite {
   readonly issuer: string
   /** Sends the user through sign-in and consent; resolves to the address at which the client would be called. */
   readonly authorize: (url: URL) => Promise<URL>
+  /** Sends the user to the page of user codes, by the address that has the code in it, and on to allow the device. */
+  readonly allowDevice: (url: string) => Promise<void>
   readonly close: () => Promise<void>
 }
 
@@ -24,6 +26,7 @@ export const redirectUri = 'http://127.0.0.1:8765/callback'
 export const service = { id: 'service', secret: 'a secret of the service' }
 export const api = { id: 'notes-api', secret: 'a secret of the API' }
 export const appId = 'app'
+export const deviceId = 'television'
 export const keyed = { id: 'keyed', ...generateKeyPairSync('ec', { namedCurve: 'P-256' }) }
 
 const user = { username: 'ada', password: 'nine brown bears dance' }
@@ -44,6 +47,10 @@ export async function startInteropSite(): Promise<InteropSite> {
       const { left, last } = await browser.visit(url.href, { signIn: user, decision: 'approve' })
       if (left === undefined) throw new Error(`${last.url} answered ${last.status}: ${last.text.slice(0, 300)}`)
       return left
+    },
+    async allowDevice(url) {
+      const { last } = await browser.visit(url, { signIn: user, decision: 'approve' })
+      if (!last.text.includes('Your device is connected')) throw new Error(`not connected: ${last.text.slice(0, 300)}`)
     },
     async close() {
       await listening.close(0)
@@ -76,6 +83,16 @@ const clients: readonly (readonly [id: string, secret: string | undefined, setti
     appId,
     undefined,
     { name: 'App', authenticationMethods: ['none'], grantTypes: ['authorization_code'], redirectUris: [redirectUri] },
+  ],
+  [
+    deviceId,
+    undefined,
+    {
+      name: 'Television',
+      authenticationMethods: ['none'],
+      grantTypes: ['urn:ietf:params:oauth:grant-type:device_code'],
+      redirectUris: [],
+    },
   ],
   [
     keyed.id,
