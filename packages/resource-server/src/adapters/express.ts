@@ -17,10 +17,12 @@ declare global {
   }
 }
 
-/** The part of a request of Express that is used. A mounted router cuts `url`; `originalUrl` is what came. */
+/**
+ * The part of a request of Express that is used. A mounted router cuts `url`; `originalUrl` is what came. `body` is not named, though a
+ * parser may have left one: the compiler would infer its type from here, and `request.body` be `unknown` to every handler behind.
+ */
 interface ExpressRequest extends NodeRequest {
   readonly originalUrl?: string | undefined
-  readonly body?: unknown
   access?: Access
 }
 
@@ -30,7 +32,8 @@ type Middleware = (request: ExpressRequest, response: NodeResponse, next: (error
 export function protect<S extends string>(api: ResourceServer<S>, policy: Policy<NoInfer<S>> = {}): Middleware {
   const decide = api.guard(policy)
   const middleware: Middleware = (request, response, next) => {
-    decide(guardRequest(request, request.originalUrl ?? request.url, request.body))
+    const { body }: ExpressRequest & { readonly body?: unknown } = request
+    decide(guardRequest(request, request.originalUrl ?? request.url, body))
       .then((decision) => {
         if (!decision.ok) return send(response, decision.response)
         request.access = decision.access
