@@ -122,7 +122,7 @@ describe('arctos login', { timeout: 60_000 }, () => {
     expect(user.tabs()).toBe(before)
   })
 
-  it('shows a code where there is no browser [RFC 8628 §3.3]', async () => {
+  it('shows a code where there is no browser [RFC 8628 §3.3.1(a)]', async () => {
     const { ISSUER = '', AUDIENCE = '', DEVICE_CLIENT_ID = '' } = user.samples
     const place = ['--issuer', ISSUER, '--client-id', DEVICE_CLIENT_ID, '--resource', AUDIENCE, '--scope', 'read']
     const before = user.tabs()

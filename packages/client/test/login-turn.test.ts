@@ -28,7 +28,7 @@ async function startWaiting(turn: ReturnType<typeof memoryStore>, signal?: Abort
 }
 
 describe('many processes that need the user', () => {
-  it('ask once, and all are served [RFC 8252 §7.3]', async () => {
+  it('ask once, and all are served', async () => {
     const { turn, user, first } = await startAsking()
     const others = await Promise.all([1, 2, 3].map(() => startWaiting(turn)))
     user.resolve()

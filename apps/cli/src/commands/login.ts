@@ -31,6 +31,7 @@ export function registerLogin(program: Command): void {
     .option('--redirect-uri <URL>', 'as it is registered, if it is not http://127.0.0.1/callback')
     .option('--device', 'show a code to type on another device, where there is no browser')
     .option('--no-browser', 'only print the page to open')
+    .option('--json', 'print JSON')
     .action(run)
 }
 

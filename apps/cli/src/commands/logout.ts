@@ -15,6 +15,7 @@ interface LogoutOptions {
 export function registerLogout(program: Command): void {
   sessionCommand(program, 'logout', 'take the session back at the server, and end it here')
     .option('--local', 'end it on this machine only, for when the server cannot be told')
+    .option('--json', 'print JSON')
     .action(async (options: LogoutOptions) => {
       const place = chosenProfile(options.name)
       const profile = requireProfile(place)

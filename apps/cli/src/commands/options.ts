@@ -24,7 +24,6 @@ export function sessionCommand(parent: Command, name: string, description: strin
     .command(name)
     .description(description)
     .option('--name <NAME>', 'which of several sessions (ARCTOS_PROFILE); default is "default"')
-    .option('--json', 'print JSON')
 }
 
 /** Gathers a repeatable option. */

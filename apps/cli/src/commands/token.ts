@@ -17,6 +17,7 @@ export function registerToken(program: Command): void {
   const token = sessionCommand(program, 'token', 'print an access token of your session, for curl; or inspect one')
     .option('--resource <URL>', 'API that it is for; the first one of the login when absent')
     .enablePositionalOptions()
+    .option('--json', 'print JSON')
     .action(async ({ name, resource, json }: TokenOptions) => {
       const found = await withSession(chosenProfile(name), (session, { resources }) =>
         session.accessToken({ resource: resource ?? resources[0] }),

@@ -22,6 +22,7 @@ interface Said {
 export function registerWhoami(program: Command): void {
   sessionCommand(program, 'whoami', 'say who is logged in, at which server, and for what')
     .option('--resource <URL>', 'API to ask about; the first one of the login when absent')
+    .option('--json', 'print JSON')
     .action(async (options: WhoamiOptions) => {
       const place = chosenProfile(options.name)
       const said = await withSession(place, async (session, { resources }): Promise<Said> => {
