@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { sha256Base64url } from '@arctos/core'
+import { decodeJwt } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { type Browser, openBrowser, type Page, pageOf, signedInBrowser, signIn } from './browser.ts'
 import { createClient, locationOf, mail, notes, type Site, startSite } from './site.ts'
@@ -244,6 +245,17 @@ describe('a decision', () => {
     expect((await browser.open('/device?done=approved')).html).toContain('Your device is connected')
     expect(await poll(device)).toBe('none')
     expect((await browser.open('/account')).html).toContain('Television')
+  })
+
+  it('gives tokens that say when and how the user signed in [RFC 9470 §6.1]', async () => {
+    const device = await start()
+    const browser = await signedInBrowser(site)
+    await decide(browser, await asked(browser, device), 'approve')
+    const body = new URLSearchParams({ client_id: 'tv', grant_type: grantType, device_code: device.deviceCode })
+    const answer = await browser.send('/token', { method: 'POST', body })
+    const { access_token: token } = (await answer.json()) as { readonly access_token: string }
+    const claims = decodeJwt(token)
+    expect([claims['auth_time'], claims['acr']]).toEqual([claims.iat, expect.any(String)])
   })
 
   it('to refuse is told to the device', async () => {

@@ -182,6 +182,33 @@ describe.each(engines)('device codes on %s', (engine) => {
       },
     )
 
+    it('by fifty pollers of two nodes gives one token set [RFC 8628 §3.5(a)]', async () => {
+      const other = await test.openAnother()
+      const device = await start()
+      await approve(test, device)
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, (_, index) => (index % 2 ? other : test.store).redeemDevice(exchangeOf(device))),
+      )
+      expect(answers.filter(({ outcome }) => outcome === 'redeemed')).toHaveLength(1)
+      expect(await test.query('SELECT id FROM grants WHERE client_id = $1', device.clientId)).toHaveLength(1)
+    })
+
+    it('beside a withdrawal on another node gives nothing that outlives it', async () => {
+      const other = await test.openAnother()
+      for (let round = 0; round < 10; round++) {
+        const device = await start()
+        await approve(test, device)
+        const { userId, clientId } = device
+        const [redeemed] = await Promise.all([
+          test.store.redeemDevice(exchangeOf(device)),
+          other.withdrawApplication({ userId, clientId }),
+        ])
+        expect(['redeemed', 'unknown']).toContain(redeemed.outcome)
+        const live = await test.query('SELECT id FROM grants WHERE client_id = $1 AND ended_at IS NULL', clientId)
+        expect(live).toEqual([])
+      }
+    })
+
     it('beside the approval itself gives one token set or none yet, never two', async () => {
       const device = await start()
       const [, ...answers] = await Promise.all([
@@ -287,6 +314,16 @@ describe.each(engines)('device codes on %s', (engine) => {
       const guesses = Array.from({ length: 50 }, () => enter(sha256Base64url(randomUUID()), id))
       const outcomes = (await Promise.all(guesses)).map(({ outcome }) => outcome).sort()
       expect(outcomes).toEqual([...Array<string>(47).fill('limited'), ...Array<string>(3).fill('unknown')])
+    })
+
+    it('is counted once for all nodes [RFC 8628 §5.1(b)]', async () => {
+      const other = await test.openAnother()
+      const allowances = [{ id: randomUUID(), count: 3, windowSeconds: 90 }]
+      const guesses = Array.from({ length: 30 }, (_, index) =>
+        (index % 2 ? other : test.store).enterUserCode({ userCodeHash: randomUUID(), allowances }),
+      )
+      const answers = await Promise.all(guesses)
+      expect(answers.filter(({ outcome }) => outcome === 'unknown')).toHaveLength(3)
     })
 
     it('at most five times within a minute [RFC 8628 §5.1(b)]', async () => {
