@@ -124,7 +124,10 @@ export function createStepUpDesk(
     }
     const key = demandKey(resource, demand)
     if (isInVain(key)) return false
-    const done = decide(resource, stepUp, demand, held)
+    // What the token has and the resource still finds missing, no login brings.
+    if (demand.reason === 'insufficient_scope' && missingScopes(demand.scope, held.scope).length === 0) return false
+    // What our own logins gave meanwhile was looked at above.
+    const done = decide(resource, stepUp, demand, last === ticket ? held : undefined)
     flight = { order: demand, done }
     try {
       return await done
@@ -133,17 +136,21 @@ export function createStepUpDesk(
     }
   }
 
-  const decide = async (resource: string, stepUp: StepUp, demand: AccessDemand, held: HeldToken): Promise<boolean> => {
+  /** @param held the refused token, where another one in the store can only be of another process */
+  const decide = async (
+    resource: string,
+    stepUp: StepUp,
+    demand: AccessDemand,
+    held: HeldToken | undefined,
+  ): Promise<boolean> => {
     const state = await renewal.current()
     const stored = state.accessTokens[resourceKey(resource)]
-    const isOther = stored !== undefined && stored.token.reveal() !== held.token.reveal()
+    const isOther = held !== undefined && stored !== undefined && stored.token.reveal() !== held.token.reveal()
     // Another process may have asked the user already; if that was not for this, the same demand comes again.
     if (isOther && missingScopes(demand.scope, stored.scope).length === 0) {
       changed()
       return true
     }
-    // What the token has and the resource still finds missing, no login brings.
-    if (demand.reason === 'insufficient_scope' && missingScopes(demand.scope, held.scope).length === 0) return false
     return await ask(resource, stepUp, demand, state)
   }
 

@@ -1,5 +1,7 @@
 import { ClientError, memoryStore, readChallenge, type Session, type StepUp, type StepUpRequest } from '@arctos/client'
 import { describe, expect, it } from 'vitest'
+import { listen } from './support/http.ts'
+import { startScene } from './support/reporter.ts'
 import { type StepUpSite, startStepUpSite } from './support/step-up-site.ts'
 
 const scope = 'read offline_access'
@@ -57,6 +59,24 @@ describe('a route that wants a recent sign-in', () => {
     expect([await statusOf(call('/recent')), asked.length]).toEqual([200, 1])
     site.advance(200)
     expect([await statusOf(call('/recent')), asked.length]).toEqual([200, 2])
+  })
+
+  it('asks every time that the sign-in has become too old: what helped is not in vain', async () => {
+    const { site, session, stepUp, asked } = await start()
+    const call = session.fetch({ resource: site.api, stepUp })
+    for (let round = 1; round <= 4; round++) {
+      site.advance(320)
+      expect([await statusOf(call('/recent')), asked.length]).toEqual([200, round])
+    }
+  })
+
+  it('is not taken for met by a login of the same moment that was for less', async () => {
+    const { site, session, stepUp, asked } = await start()
+    site.advance(400)
+    const call = session.fetch({ resource: site.api, stepUp })
+    expect(await Promise.all([statusOf(call('/write')), statusOf(call('/recent'))])).toEqual([200, 200])
+    expect(asked).toHaveLength(2)
+    expect([...site.hits].sort()).toEqual(['/recent', '/recent', '/write', '/write'])
   })
 })
 
@@ -118,6 +138,7 @@ describe('a route that wants a wider scope', () => {
       200, 200, 200,
     ])
     expect(asked.map(({ scope: words }) => words.length)).toEqual([3, 4])
+    expect([...site.hits].sort()).toEqual(['/notes', '/share', '/share', '/write', '/write'])
   })
 
   it('is left to the caller without stepUp, and with one that says not now', async () => {
@@ -204,6 +225,38 @@ describe('a step-up that does not help', () => {
     expect([await statusOf(call('/write')), await statusOf(call('/notes')), count]).toEqual([403, 200, 2])
     site.advance(601)
     await expect(call('/write')).rejects.toBeInstanceOf(ClientError)
+  })
+
+  it.each([
+    ['the server granted less', 'write', { scope: 'read' }, 2],
+    ['the token has it already', 'read', {}, 1],
+  ])('is not repeated in vain where %s', async (_, demanded, tokenAnswer, authorizations) => {
+    const { program, server, openBrowser } = await startScene()
+    Object.assign(server.tokenAnswer, tokenAnswer)
+    let calls = 0
+    const resource = await listen((_request, response) => {
+      calls++
+      const challenge = `Bearer error="insufficient_scope", scope="${demanded}"`
+      response.writeHead(403, { 'www-authenticate': challenge }).end()
+    })
+    const session = await program.login({ resource, scope: 'read', openBrowser })
+    const call = session.fetch({ resource, stepUp: () => ({ openBrowser }) })
+    expect([await statusOf(call('/')), calls]).toEqual([403, 1])
+    expect(server.seenAt('/authorize')).toHaveLength(authorizations)
+  })
+
+  it('is given up after two logins, however often the resource says the same', async () => {
+    const { program, server, openBrowser } = await startScene()
+    let calls = 0
+    const resource = await listen((_request, response) => {
+      calls++
+      const challenge = 'Bearer error="insufficient_user_authentication", max_age="0"'
+      response.writeHead(401, { 'www-authenticate': challenge }).end()
+    })
+    const session = await program.login({ resource, scope, openBrowser })
+    const call = session.fetch({ resource, stepUp: () => ({ openBrowser }) })
+    for (let round = 0; round < 3; round++) expect(await statusOf(call('/'))).toBe(401)
+    expect([server.seenAt('/authorize').length, calls]).toEqual([3, 5])
   })
 
   it('fails all who waited for it with one error', async () => {

@@ -42,6 +42,8 @@ export interface StepUpSite {
   readonly refusing: Browser
   /** Requests that the authorization server got, path and query. */
   readonly seen: URL[]
+  /** Paths that the two APIs were called at. */
+  readonly hits: string[]
   readonly now: () => number
   advance(seconds: number): void
 }
@@ -74,8 +76,9 @@ export async function startStepUpSite(): Promise<StepUpSite> {
   })
 
   const scopes = { read: 'Read', write: 'Write', share: 'Share' }
-  const api = await startApi(issuer, now, { ...scopes, unknown: 'Nobody grants it' })
-  const mail = await startApi(issuer, now, { read: 'Read', send: 'Send' })
+  const hits: string[] = []
+  const api = await startApi(hits, issuer, now, { ...scopes, unknown: 'Nobody grants it' })
+  const mail = await startApi(hits, issuer, now, { read: 'Read', send: 'Send' })
   for (const [identifier, declared] of [
     [api, scopes],
     [mail, { read: 'Read', send: 'Send' }],
@@ -109,6 +112,7 @@ export async function startStepUpSite(): Promise<StepUpSite> {
     other: createBrowser({ username: 'grace', password, decision: 'approve' }),
     refusing: createBrowser({ username: 'ada', password, decision: 'deny' }),
     seen,
+    hits,
     now,
     advance: (seconds) => {
       passedMs += seconds * 1_000
@@ -116,11 +120,17 @@ export async function startStepUpSite(): Promise<StepUpSite> {
   }
 }
 
-async function startApi(issuer: string, now: () => number, scopes: Readonly<Record<string, string>>): Promise<string> {
+async function startApi(
+  hits: string[],
+  issuer: string,
+  now: () => number,
+  scopes: Readonly<Record<string, string>>,
+): Promise<string> {
   const handlers = new Map<string, ReturnType<typeof protect>>()
   let metadata: ReturnType<typeof protectedResourceMetadata> | undefined
   const origin = await listen(async (request, response) => {
     if (request.url?.startsWith('/.well-known/')) return void metadata?.(request, response)
+    hits.push(request.url ?? '')
     await (handlers.get(request.url ?? '') ?? handlers.get('*'))?.(request, response)
   })
   const api = resourceServer({
