@@ -3,6 +3,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { openAppSite } from './browser/app-site.ts'
+import { appVisits } from './browser/app-visits.ts'
 import { findChromium, launchChromium } from './browser/chromium.ts'
 import { openSite } from './browser/site.ts'
 import { type Visitor, visits } from './browser/visits.ts'
@@ -31,10 +33,16 @@ async function run(executable: string, folder: string | undefined): Promise<numb
         console.log(problem === undefined ? `ok      ${name} (${look})` : `not ok  ${name} (${look})\n${problem}`)
       }
     }
+    for (const name of Object.keys(appVisits)) {
+      const problem = await visitApp(browser, name)
+      if (problem !== undefined) failed++
+      console.log(problem === undefined ? `ok      ${name}` : `not ok  ${name}\n${problem}`)
+    }
   } finally {
     await browser.close()
   }
-  const count = Object.keys(visits).length * (folder === undefined ? 1 : Object.keys(looks).length)
+  const pages = Object.keys(visits).length * (folder === undefined ? 1 : Object.keys(looks).length)
+  const count = pages + Object.keys(appVisits).length
   console.log(`browser: ${count - failed} passed, ${failed} failed`)
   return failed === 0 ? 0 : 1
 }
@@ -70,6 +78,35 @@ async function visit(
     await site.close()
   }
   return complaints.length === 0 ? undefined : complaints.join('\n')
+}
+
+/** A script in a page may wait for ever, and nothing else ends that. */
+async function withinMinute(visit: Promise<void> | undefined): Promise<void> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error('it took longer than a minute')), 60_000)
+  try {
+    await Promise.race([visit, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Makes one visit to an application of which pages call APIs; returns what was wrong with it. */
+async function visitApp(browser: Browser, name: string): Promise<string | undefined> {
+  const site = await openAppSite()
+  // The certificate is of this run's making.
+  const context = await browser.newContext({ ignoreHTTPSErrors: true })
+  context.setDefaultTimeout(patienceMs)
+  const page = await context.newPage()
+  try {
+    await withinMinute(appVisits[name]?.({ context, page, site }))
+    return undefined
+  } catch (error) {
+    return `${error instanceof Error ? error.stack : error}\nat ${page.url()}`
+  } finally {
+    await context.close()
+    await site.close()
+  }
 }
 
 /**
