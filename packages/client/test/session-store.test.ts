@@ -173,6 +173,51 @@ describe('a session in a store', () => {
     expect(refreshCount({ server })).toBe(1)
   })
 
+  it('renews its lease while the server takes its time, and gives it back', async () => {
+    const { program, resource, openBrowser, world, server } = await startScene({ timeoutMs: 10_000 })
+    const inner = memoryStore()
+    const leases: number[] = []
+    const store: SessionStore = {
+      ...inner,
+      lease: async (owner, durationMs) => {
+        leases.push(durationMs)
+        return await inner.lease(owner, durationMs)
+      },
+    }
+    const session = await program.login({ resource, scope, openBrowser, store })
+    world.advance(601)
+    let answerNow: () => void = () => undefined
+    server.fault('/token', ({ answer }) => {
+      answerNow = answer
+    })
+    const token = session.accessToken({ resource })
+    // Taken, confirmed before the POST, and then twice by the clock.
+    await expect.poll(() => leases.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(4)
+    expect(await inner.lease('somebody else', 1_000)).toBe(false)
+    answerNow()
+    await token
+    expect(leases.at(-1)).toBe(0)
+    expect(await inner.lease('somebody else', 1_000)).toBe(true)
+  })
+
+  it('gives its lease back when the renewal fails', async () => {
+    const { server, world, store, notes } = await shared()
+    world.advance(601)
+    server.fault('/token', ...Array.from({ length: 4 }, () => unavailable()))
+    await expect(notes('/notes')).rejects.toMatchObject({ code: 'unavailable' })
+    expect(await store.lease('somebody else', 1_000)).toBe(true)
+  })
+
+  it('takes over when the lease of a process that died has ended, and not before', async () => {
+    const { server, world, store, notes } = await shared()
+    world.advance(601)
+    await store.lease('the dead', 700)
+    const since = performance.now()
+    expect((await notes('/notes')).status).toBe(200)
+    expect(performance.now() - since).toBeGreaterThanOrEqual(690)
+    expect(refreshCount({ server })).toBe(1)
+  })
+
   it('does not send the refresh token after another process went on while this one stood still', async () => {
     const { program, resource, openBrowser, world, server } = await startScene()
     const store = memoryStore()

@@ -23,6 +23,14 @@ function kernelEntry(service: string, account: string): Entry {
   return new Entry(service, account, { linux: { store: 'keyutils' } })
 }
 
+/** Opens a store with a real keychain, which holds its key no longer than the test lasts. */
+async function openInKernel(directory: string, service = name): ReturnType<typeof systemStore> {
+  const store = await systemStore(service, { directory, ...inKernel })
+  const note = await readFile(join(directory, 'key-place.1'), 'utf8')
+  onTestFinished(() => void kernelEntry(service, note.replace('keychain ', '')).deleteCredential())
+  return store
+}
+
 function worksInKernel(): boolean {
   // The first call of a thread may be denied where the next one is not.
   for (let count = 0; count < 2; count++) {
@@ -169,7 +177,7 @@ describe("the system's store with a keychain that cannot be reached", () => {
     vi.stubEnv('DBUS_SESSION_BUS_ADDRESS', 'unix:path=/nonexistent')
     onTestFinished(() => void vi.unstubAllEnvs())
     const directory = join(await temporaryFolder(), 'state')
-    await systemStore(name, { directory, ...inKernel })
+    await openInKernel(directory)
     await expect(systemStore(name, { directory })).rejects.toMatchObject({ code: 'store_unavailable' })
   })
 })
@@ -177,7 +185,7 @@ describe("the system's store with a keychain that cannot be reached", () => {
 describe.runIf(hasKernelKeyring)("the system's store with a real keychain", () => {
   it('says so, keeps its key there, and no key in a file', async () => {
     const directory = join(await temporaryFolder(), 'state')
-    const store = await systemStore(name, { directory, ...inKernel })
+    const store = await openInKernel(directory)
     expect([store.kind, store.describe()]).toEqual(['keychain', expect.stringContaining('the keyring of the kernel')])
     await store.compareAndSwap(undefined, marker)
     expect(await allTexts(directory)).not.toContain('MARKER')
@@ -188,14 +196,11 @@ describe.runIf(hasKernelKeyring)("the system's store with a real keychain", () =
     expect(sealed?.reveal()).toMatch(/^arctos-sealed-1\./)
   })
 
-  it('leaves no probe behind', async () => {
+  it('keeps a key of 32 bytes under the name of the program', async () => {
     const service = `arctos-test-${randomBytes(4).toString('hex')}`
     const directory = join(await temporaryFolder(), 'state')
-    await systemStore(service, { directory, ...inKernel })
-    const note = await readFile(join(directory, 'key-place.1'), 'utf8')
-    const account = note.replace('keychain ', '')
-    const entry = kernelEntry(service, account)
-    expect(entry.getPassword()).toMatch(/^[\w-]{43}$/)
-    entry.deleteCredential()
+    await openInKernel(directory, service)
+    const account = (await readFile(join(directory, 'key-place.1'), 'utf8')).replace('keychain ', '')
+    expect(kernelEntry(service, account).getPassword()).toMatch(/^[\w-]{43}$/)
   })
 })
