@@ -245,6 +245,19 @@ describe('a step-up that does not help', () => {
     expect(server.seenAt('/authorize')).toHaveLength(authorizations)
   })
 
+  it('ends after three logins for one request, whatever else the resource wants each time', async () => {
+    const { program, server, openBrowser } = await startScene()
+    let calls = 0
+    const resource = await listen((_request, response) => {
+      calls++
+      const challenge = `Bearer error="insufficient_scope", scope="s${calls}"`
+      response.writeHead(403, { 'www-authenticate': challenge }).end()
+    })
+    const session = await program.login({ resource, scope, openBrowser })
+    expect(await statusOf(session.fetch({ resource, stepUp: () => ({ openBrowser }) })('/'))).toBe(403)
+    expect([server.seenAt('/authorize').length, calls]).toEqual([4, 4])
+  })
+
   it('is given up after two logins, however often the resource says the same', async () => {
     const { program, server, openBrowser } = await startScene()
     let calls = 0
@@ -314,13 +327,26 @@ describe('a client of its own right', () => {
   it('hands on what it may not have, and does not ask for it again at each call', async () => {
     const site = await startStepUpSite()
     const call = site.service.fetch({ resource: site.api, scope: 'read' })
-    for (let round = 0; round < 3; round++) expect(await statusOf(call('/share'))).toBe(403)
+    for (let round = 0; round < 3; round++) expect(await statusOf(call('/unknown'))).toBe(403)
     expect([await statusOf(call('/notes')), tokenRequests(site)]).toEqual([200, 2])
+  })
+
+  it('loses nothing where calls at once want different things', async () => {
+    const site = await startStepUpSite()
+    const call = site.service.fetch({ resource: site.api, scope: 'read' })
+    const paths = ['/write', '/share', '/notes']
+    for (let round = 0; round < 2; round++) {
+      expect(await Promise.all(paths.map((path) => statusOf(call(path))))).toEqual([200, 200, 200])
+    }
+    expect(tokenRequests(site)).toBeLessThanOrEqual(4)
+    await Promise.all(paths.map((path) => call(path)))
+    expect(site.hits.slice(-3)).toEqual(expect.arrayContaining(paths))
   })
 
   it('has no user who could sign in again', async () => {
     const site = await startStepUpSite()
     const call = site.service.fetch({ resource: site.api, scope: 'read' })
     expect([await statusOf(call('/recent')), tokenRequests(site)]).toEqual([401, 1])
+    expect([await statusOf(call('/recent-write')), tokenRequests(site)]).toEqual([401, 1])
   })
 })

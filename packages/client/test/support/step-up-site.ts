@@ -34,7 +34,7 @@ export interface StepUpSite {
   readonly mail: string
   /** The program on a user's machine. */
   readonly program: OAuthClient
-  /** A client of its own right, registered for `read` and `write`. */
+  /** A client of its own right, which may have every scope. */
   readonly service: OAuthClient
   /** A browser in which the user stays signed in. */
   readonly agreeing: Browser
@@ -86,7 +86,7 @@ export async function startStepUpSite(): Promise<StepUpSite> {
     const rest = { tokenFormat: 'jwt', tokenType: 'at+jwt', accessTokenLifetimeSeconds: 3_600 } as const
     await store.createResource({ settings: { identifier, scopes: declared, ...rest }, actor })
   }
-  const register = (id: string, settings: Pick<ClientSettings, 'authenticationMethods' | 'grantTypes' | 'scopes'>) =>
+  const register = (id: string, settings: Pick<ClientSettings, 'authenticationMethods' | 'grantTypes'>) =>
     store.createClient({
       id,
       settings: { name: id, redirectUris: ['http://127.0.0.1/callback'], ...settings },
@@ -97,7 +97,6 @@ export async function startStepUpSite(): Promise<StepUpSite> {
   await register('service', {
     authenticationMethods: ['client_secret_basic'],
     grantTypes: ['client_credentials'],
-    scopes: ['read', 'write'],
   })
   const passwordHash = await hashPassword(password)
   for (const username of ['ada', 'grace']) await store.createUser({ username, passwordHash, actor })
