@@ -84,7 +84,7 @@ describe('arctos whoami', { timeout: 60_000 }, () => {
     expect(output).toMatch(/^subject {3}user_\w+\nclient {4}sample-app\n/)
     expect(output).toContain(`issuer    ${ISSUER}\nresource  ${AUDIENCE}\nscope     read offline_access\n`)
     expect(output).toMatch(/token {5}ends 20\S+Z\nsession {3}renews 20\S+Z\n$/)
-    expect(output).not.toMatch(/ey[\w-]{20}/)
+    expect(output).not.toMatch(/eyJ[\w-]{20}/)
     const json = JSON.parse((await user.run(['whoami', '--json'])).output)
     expect(json).toMatchObject({
       subject: expect.stringMatching(/^user_/),
