@@ -1,8 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BffStore, memoryBffStore } from '@arctos/bff'
@@ -11,6 +9,7 @@ import { sqliteBffStore } from '@arctos/bff/stores/sqlite'
 import { Secret } from '@arctos/core'
 import pg from 'pg'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { freePort } from './support/free-port.ts'
 import { createTime, registerApp, secret, startApi, startIssuer } from './support/servers.ts'
 import { loggedIn, ownCall, startSite } from './support/site.ts'
 import { createVisitor } from './support/visitor.ts'
@@ -154,12 +153,4 @@ async function start(environment: NodeJS.ProcessEnv): Promise<ChildProcess> {
   onTestFinished(() => void child.kill('SIGKILL'))
   await once(child.stdout, 'data')
   return child
-}
-
-async function freePort(): Promise<number> {
-  const holder = createServer().listen(0, '127.0.0.1')
-  await once(holder, 'listening')
-  const { port } = holder.address() as AddressInfo
-  await new Promise((resolve) => holder.close(resolve))
-  return port
 }
