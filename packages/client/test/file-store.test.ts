@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileStore } from '@arctos/client/stores/file'
 import { Secret } from '@arctos/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { numberedFiles } from '../src/stores/numbered-files.ts'
 import { startScene } from './support/reporter.ts'
 import { temporaryFolder } from './support/shared-stores.ts'
 
@@ -81,6 +82,18 @@ describe('a file store', () => {
     const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
     expect(texts.filter((text) => text !== '')).toEqual(['text 29'])
     expect(names.length).toBeLessThanOrEqual(8)
+  })
+
+  it.each([1, 3, 7, 8, 40])('lets nobody write who stood still while others wrote %i times', async (writes) => {
+    const folder = await temporaryFolder()
+    const [still, others] = [numberedFiles(folder, 'session', true), numberedFiles(folder, 'session', true)]
+    await others.append(await others.newest(), 'first')
+    const seen = await still.newest()
+    for (let count = 0; count < writes; count++)
+      expect(await others.append(await others.newest(), `${count}`)).toBe(true)
+    expect(await still.append(seen, 'late')).toBe(false)
+    expect((await still.newest()).text).toBe(`${writes - 1}`)
+    expect(await others.append(await others.newest(), 'next')).toBe(true)
   })
 
   it('is not disturbed by what a process that died was about to write, and clears it away', async () => {
