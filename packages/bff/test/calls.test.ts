@@ -42,7 +42,7 @@ describe('who may call', () => {
     ],
   ]
 
-  it.each(cases)('%s, %s [RFC 10017 §6.1.3.3, RFC 10017 §6.1.3.3.2]', async (_, method, headers, mayCall) => {
+  it.each(cases)('%s, %s [RFC 10017 §6.1.3.3, RFC 10017 §6.1.3.3.2(a)(b)]', async (_, method, headers, mayCall) => {
     const site = await startSite()
     const { visitor } = await loggedIn(site)
     const sent = { method, headers: headers(site.origin) }
@@ -106,7 +106,7 @@ describe('who may call', () => {
   })
 })
 
-describe('what reaches the API [RFC 10017 §6.1.3.6]', () => {
+describe('what reaches the API', () => {
   it.each([
     ['/api/notes', '/'],
     ['/api/notes/', '/'],
@@ -116,7 +116,7 @@ describe('what reaches the API [RFC 10017 §6.1.3.6]', () => {
     ['/api/notes//evil.example/x', '//evil.example/x'],
     ['/api/notes/@evil.example/x', '/@evil.example/x'],
     ['/api/notes/..hidden/a..b', '/..hidden/a..b'],
-  ])('%s is %s there', async (path, url) => {
+  ])('%s is %s there [RFC 10017 §6.1.3.6(a)]', async (path, url) => {
     const site = await startSite()
     const { call } = await loggedIn(site)
     expect((await call(path)).status).toBe(200)
@@ -131,14 +131,14 @@ describe('what reaches the API [RFC 10017 §6.1.3.6]', () => {
     '/api/notes/%25252e%25252e%25252fadmin',
     '/api/notes/a%00b',
     '/api/notes/a%0d%0ab',
-  ])('%s reaches nothing', async (path) => {
+  ])('%s reaches nothing [RFC 10017 §6.1.3.6(b)]', async (path) => {
     const site = await startSite()
     const { call } = await loggedIn(site)
     expect(await errorOf(await call(path))).toEqual([400, 'path_refused'])
     expect(site.notes.calls).toEqual([])
   })
 
-  it('is neither the cookie, nor who the page says it is, nor how it wants to be proxied', async () => {
+  it('is neither the cookie, nor who the page says it is, nor how it wants to be proxied [RFC 10017 §6.1.1]', async () => {
     const site = await startSite()
     const { call, visitor } = await loggedIn(site)
     const forged = {

@@ -4,7 +4,7 @@ import { loggedIn, ownCall, startSite } from './support/site.ts'
 import { createVisitor } from './support/visitor.ts'
 
 describe('logging in', () => {
-  it('ends at the page that was asked for, with a session [RFC 10017 §6.1.3.1]', async () => {
+  it('ends at the page that was asked for, with a session [RFC 10017 §6.1.3.1(a)(b)]', async () => {
     const site = await startSite()
     const { end, session } = await loggedIn(site)
     expect(end.response.status).toBe(200)
@@ -70,7 +70,7 @@ describe('logging in', () => {
     expect(JSON.stringify([names, texts])).not.toContain(visitor.cookies.get('bff'))
   })
 
-  it('tells the page what the application wants it to know, and never a token', async () => {
+  it('tells the page what the application wants it to know, and never a token [RFC 10017 §6.1.2.1]', async () => {
     const site = await startSite({ user: async () => ({ name: user.username }) })
     const { session } = await loggedIn(site)
     expect(await session()).toMatchObject({ user: { name: 'ada' } })
@@ -125,7 +125,7 @@ describe('the callback', () => {
     expect((await visitor.go(`${site.origin}/api/notes/all`, { headers: ownCall })).status).toBe(200)
   })
 
-  it("does not log anybody in by another browser's answer (login CSRF) [RFC 6749 §10.12]", async () => {
+  it("does not log anybody in by another browser's answer (login CSRF) [RFC 6749 §10.12(c)]", async () => {
     const { site, callback } = await withAnswer()
     const victim = createVisitor()
     expect(await statusOf(victim, callback)).toBe(400)
