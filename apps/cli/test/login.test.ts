@@ -98,6 +98,18 @@ describe('arctos login', { timeout: 60_000 }, () => {
     expect(await other.exited).toBe(0)
   })
 
+  it('asks after the one that was asking has been killed', async () => {
+    const env = { ARCTOS_SESSIONS: user.freshSessions(), TEST_DECISION: 'none' }
+    const first = user.start(user.loginArguments, env)
+    await first.until(/Ctrl-C gives up/)
+    const other = user.start(user.loginArguments, env)
+    await other.until(/Another process is logging in/)
+    await first.stop('SIGKILL')
+    const [, url = ''] = await other.until(/log in:\n {2}(http\S+)/)
+    await visit(url)
+    expect(await other.exited).toBe(0)
+  })
+
   it('ends with 130 at Ctrl-C while it waits for another one', async () => {
     const env = { ARCTOS_SESSIONS: user.freshSessions(), TEST_DECISION: 'none' }
     const first = user.start(user.loginArguments, env)

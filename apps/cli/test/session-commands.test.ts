@@ -39,7 +39,7 @@ async function startOwnApi(answer: Parameters<typeof startApi>[0]) {
   await user.run(['resource', 'create', api.origin, '--scope', 'read', '--data-dir', 'data'])
   const env = { ARCTOS_SESSIONS: user.freshSessions() }
   const login = ['login', '--issuer', user.samples['ISSUER'] ?? '', '--client-id', 'sample-app']
-  const ended = await user.run([...login, '--resource', api.origin, '--scope', 'read'], { env })
+  const ended = await user.run([...login, '--resource', api.origin, '--scope', 'read offline_access'], { env })
   expect(ended).toMatchObject({ exitCode: 0 })
   return { ...api, env }
 }
@@ -223,6 +223,25 @@ describe('arctos fetch', { timeout: 60_000 }, () => {
     const { output, exitCode } = await user.run(['fetch', ''], { env })
     expect(exitCode).toBe(4)
     expect(output).toContain('??2Jgone')
+  })
+
+  it.each([
+    [
+      403,
+      'Bearer error="insufficient_scope", scope="write"',
+      /asks for the scope: write\n.*: arctos login --scope 'read offline_access write'/,
+    ],
+    [
+      401,
+      'Bearer error="insufficient_user_authentication", acr_values="phr", max_age="60"',
+      /of the kind: phr\n.*of the last 60 seconds\n {2}log in again: arctos login\n/,
+    ],
+    [401, 'Basic realm="x", Bearer error="invalid_token"', /a new token was refused too/],
+  ])('says what to do after %i with %s', async (status, challenge, pattern) => {
+    const { env } = await startOwnApi({ status, headers: { 'www-authenticate': challenge } })
+    const { output, exitCode } = await user.run(['fetch', ''], { env })
+    expect(exitCode).toBe(4)
+    expect(output).toMatch(pattern)
   })
 
   it.each([
