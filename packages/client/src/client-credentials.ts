@@ -38,6 +38,7 @@ export function createClientCredentialsTokens(registration: Registration): Clien
       const refused = createRecentCache<string, number>(keeperLimit)
       let active = keeperOf(resource, readScopeOption(scope))
       let widened = 0
+      let widening: Promise<boolean> | undefined
 
       /** Asks for all that the token has and what it lacks. No user is asked: the server knows what this client may have. */
       const widen = async (held: HeldToken, missing: readonly string[]): Promise<boolean> => {
@@ -59,6 +60,13 @@ export function createClientCredentialsTokens(registration: Registration): Clien
         return false
       }
 
+      const meetNow = async (isWider: boolean, needed: readonly string[], held: HeldToken): Promise<boolean> => {
+        const base = isWider ? await active.current() : held
+        const missing = missingScopes(needed, base.scope)
+        // Nothing is missing: either another call was faster, or no token would do.
+        return missing.length === 0 ? isWider : await widen(base, missing)
+      }
+
       return {
         keeper: {
           current: () => active.current(),
@@ -71,10 +79,15 @@ export function createClientCredentialsTokens(registration: Registration): Clien
           async meet(ticket, { reason, scope: needed }, held) {
             // There is no user who could sign in again.
             if (reason !== 'insufficient_scope') return false
-            const base = widened > ticket ? await active.current() : held
-            const missing = missingScopes(needed, base.scope)
-            // Nothing is missing: either another call was faster, or no token would do.
-            return missing.length === 0 ? base !== held : await widen(base, missing)
+            // One after the other, so that each asks for what the others got, too.
+            while (widening !== undefined) await widening.catch(() => false)
+            const met = meetNow(widened > ticket, needed, held)
+            widening = met
+            try {
+              return await met
+            } finally {
+              if (widening === met) widening = undefined
+            }
           },
           settle: () => undefined,
         },

@@ -132,7 +132,7 @@ export function createStepUpDesk(
     try {
       return await done
     } finally {
-      flight = undefined
+      if (flight.done === done) flight = undefined
     }
   }
 

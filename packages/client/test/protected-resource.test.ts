@@ -233,6 +233,16 @@ describe('the authorization server of a resource', () => {
     expect(asked).toEqual([])
   })
 
+  it('of a resource elsewhere is never one on this machine', async () => {
+    const resource = 'https://api.example.com'
+    const document = { resource, authorization_servers: ['http://127.0.0.1:9', 'http://localhost:9'] }
+    const asked: string[] = []
+    const allowIssuer = (given: string) => asked.push(given) > 0
+    const found = discoverResource(resource, { allowIssuer, fetch: async () => Response.json(document) })
+    await expect(found).rejects.toMatchObject({ code: 'issuer_not_allowed' })
+    expect(asked).toEqual([])
+  })
+
   it('has to name itself as the resource named it [RFC 8414 §3.3]', async () => {
     const { discover, server } = await start()
     server.metadata['issuer'] = evil
