@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { killAtEveryStep } from '../../../bench/client/kills.ts'
 import { closePlaces, type Driver, newPlace, openPlace, type Place } from '../../../bench/client/places.ts'
 import { race } from '../../../bench/client/races.ts'
@@ -7,6 +7,8 @@ import { temporaryFolder } from './support/shared-stores.ts'
 
 const drivers: readonly Driver[] = ['file', 'sqlite', 'postgres', 'sealed file']
 afterAll(closePlaces)
+// Processes take as long to start as the machine lets them.
+vi.setConfig({ testTimeout: 120_000 })
 
 /** Real processes, a real server and guard, and a place that all of them know. */
 async function scene(driver: Driver) {
