@@ -55,7 +55,8 @@ export function createResourceFetch(
       const { response, carriedToken } = await send(held)
       if (met !== undefined) demands?.settle(met, carriedToken ? readChallenge(response) : undefined)
       // Whoever did not get the token has nothing to say about it.
-      if (!carriedToken || count === attemptLimit) return response
+      if (!carriedToken || count === attemptLimit || (response.status !== 401 && response.status !== 403))
+        return response
       if (!isReplayable(request.body)) {
         // The next call shall not meet the same refusal, but this one cannot be repeated.
         if (rejectsToken(response)) keeper.replace(held).catch(() => undefined)
