@@ -1,4 +1,4 @@
-import { Unavailable } from '@arctos/client'
+import { ClientError, Unavailable } from '@arctos/client'
 import { errorAnswer, jsonAnswer } from './answers.ts'
 import { createApiProxy, loginRequired, type ProxiedApi } from './api-proxy.ts'
 import { createCookie } from './cookies.ts'
@@ -110,7 +110,8 @@ export function bff(given: BffOptions): Bff {
         return response
       } catch (error) {
         report('answering', error)
-        if (error instanceof Unavailable) return errorAnswer(503, 'unavailable', 'Not now. Try again.')
+        const isOut = error instanceof ClientError && error.code === 'store_unavailable'
+        if (isOut || error instanceof Unavailable) return errorAnswer(503, 'unavailable', 'Not now. Try again.')
         return errorAnswer(500, 'fault', 'Something is wrong here, and nothing with the request.')
       }
     },

@@ -282,6 +282,17 @@ describe('what reaches the page', () => {
     expect((await call('/api/notes/all')).status).toBe(200)
   })
 
+  it('tells what authentication the API wants', async () => {
+    const { call, session } = await loggedIn(await startSite())
+    const challenge = 'Bearer error="insufficient_user_authentication", acr_values="gold silver", max_age="60"'
+    const answer = await call(`/api/notes/status/401?h-www-authenticate=${encodeURIComponent(challenge)}`)
+    expect([answer.status, await answer.json()]).toMatchObject([
+      401,
+      { error: 'step_up_required', acr_values: 'gold silver', max_age: 60, login: '/bff/login' },
+    ])
+    expect((await session()).loggedIn).toBe(true)
+  })
+
   it('says that an API gives no answer', async () => {
     const site = await startSite({ limits: { timeoutMs: 200 } })
     const { call } = await loggedIn(site)

@@ -116,7 +116,7 @@ describe('the callback', () => {
   const statusOf = async (visitor: ReturnType<typeof createVisitor>, url: string, headers = {}) =>
     (await visitor.go(url, { headers })).status
 
-  it('takes an answer once [RFC 6749 §10.5]', async () => {
+  it('takes an answer once, however often it comes at once', async () => {
     const { site, visitor, callback } = await withAnswer()
     const answered = await Promise.all(Array.from({ length: 5 }, () => statusOf(visitor, callback)))
     expect(answered.toSorted()).toEqual([200, 400, 400, 400, 400])
