@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -131,6 +131,33 @@ describe('arctos status', { timeout: 60_000 }, () => {
     writeFileSync(join(env['ARCTOS_SESSIONS'] ?? '', 'default', 'profile.json'), '{"half')
     const ended = await user.run(['status'], { env })
     expect(ended).toMatchObject({ exitCode: 1, output: expect.stringMatching(/profile.json is no profile/) })
+  })
+})
+
+describe('a session that is damaged', { timeout: 60_000 }, () => {
+  it('is refused in plain words, and replaced by a login', async () => {
+    const env = await loggedIn()
+    const folder = join(env['ARCTOS_SESSIONS'] ?? '', 'default', 'session')
+    for (const file of readdirSync(folder).filter((name) => name.startsWith('session.'))) {
+      writeFileSync(join(folder, file), 'half of')
+    }
+    const ended = await user.run(['token'], { env })
+    expect(ended.exitCode).toBe(1)
+    expect(ended.output).toMatch(/^arctos: what the store holds .* left as it is.*run: arctos login\n$/)
+    expect((await user.run(['status'], { env })).output).toMatch(/^default {2}unreadable {2}.*left as it is/m)
+    expect(await user.run(['login'], { env })).toMatchObject({ exitCode: 0 })
+    expect(await user.run(['token'], { env })).toMatchObject({ exitCode: 0 })
+  })
+
+  it('says so where its key is gone', async () => {
+    const env = await loggedIn()
+    const keys = join(env['ARCTOS_SESSIONS'] ?? '', 'default', 'key')
+    for (const file of readdirSync(keys)) rmSync(join(keys, file))
+    const ended = await user.run(['token'], { env })
+    expect(ended.exitCode).toBe(1)
+    expect(ended.output).toMatch(/is gone; a new login is needed/)
+    expect(ended.output).toMatch(/^arctos: .*run: arctos login$/m)
+    expect(await user.run(['login'], { env })).toMatchObject({ exitCode: 0 })
   })
 })
 

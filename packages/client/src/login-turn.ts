@@ -109,8 +109,12 @@ function endOf(error: unknown): End | undefined {
 
 async function note(turn: SessionStore, end: End): Promise<void> {
   const text = new Secret(JSON.stringify({ id: newName(), ...end }))
-  // Only the holder of the lease writes; what cannot be written costs the others a tab of their own.
-  await turn.compareAndSwap(await turn.read(), text).catch(() => undefined)
+  try {
+    // Only the holder of the lease writes.
+    await turn.compareAndSwap(await turn.read(), text)
+  } catch {
+    // What cannot be noted costs the others a tab of their own; the login itself is as it is.
+  }
 }
 
 function settle(text: string): false {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { awaitTurn, oauthClient, type Session, SessionOver } from '@arctos/client'
+import { awaitTurn, ClientError, oauthClient, type Session, SessionOver } from '@arctos/client'
 import { interruptible } from '../signals.ts'
 import { CommandError } from '../terminal.ts'
 import type { ProfilePlace } from './places.ts'
@@ -25,14 +25,22 @@ export async function withSession<Result>(
   try {
     return await runOnce(place, run)
   } catch (error) {
-    if (!(error instanceof SessionOver || error instanceof NotLoggedIn)) throw error
-    if (!(await waitForLogin(place)))
-      throw new CommandError(`${error.message.replace(/\. Log in again.*$/, '')}; run: ${loginCommand(place)}`)
-    return await runOnce(place, run)
+    if (!needsLogin(error)) throw error
+    if (await waitForLogin(place)) return await runOnce(place, run)
+    throw new CommandError(`${error.message.replace(/\. Log in again.*$/, '')}; run: ${loginCommand(place)}`)
   }
 }
 
 class NotLoggedIn extends CommandError {}
+
+/** Whether a login helps: there is no session, it is over, or what is kept of it cannot be read. */
+function needsLogin(error: unknown): error is Error {
+  return (
+    error instanceof SessionOver ||
+    error instanceof NotLoggedIn ||
+    (error instanceof ClientError && error.code === 'store_refused')
+  )
+}
 
 async function runOnce<Result>(
   place: ProfilePlace,
