@@ -37,6 +37,22 @@ describe('logging in', () => {
     expect(url.searchParams.getAll('resource')).toEqual([site.notes.origin, site.closed.origin])
   })
 
+  it('asks for the authentication that an API wants, and for nothing that cannot be asked for', async () => {
+    const site = await startSite()
+    const login = (query: string) => createVisitor().go(`${site.origin}/bff/login?${query}`)
+    const asked = new URL((await login('acr_values=gold+silver&max_age=60')).headers.get('location') ?? '').searchParams
+    expect([asked.get('acr_values'), asked.get('max_age')]).toEqual(['gold silver', '60'])
+    for (const query of [
+      'max_age=-1',
+      'max_age=1&max_age=2',
+      'acr_values=',
+      'acr_values=a%22',
+      'acr_values=a&acr_values=b',
+    ]) {
+      expect([query, (await login(query)).status]).toEqual([query, 400])
+    }
+  })
+
   it('gives the browser a new session id each time (session fixation)', async () => {
     const site = await startSite()
     const visitor = createVisitor()
