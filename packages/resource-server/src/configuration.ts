@@ -106,6 +106,8 @@ export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceSe
   const authorizationServers = readTrusted(options)
   const issuers =
     typeof authorizationServers === 'function' ? undefined : authorizationServers.map(({ issuer }) => issuer)
+  // Of a list the compiler would say so; to whoever has none, its indexes would become the scope words.
+  check(!Array.isArray(options.scopes), 'scopes', options.scopes, "an object like { read: 'Read notes' }")
   const scopes = Object.keys(options.scopes ?? {})
   for (const word of scopes)
     check(isScopeWord(word), 'scopes', word, 'words of printable ASCII without space, " and \\')

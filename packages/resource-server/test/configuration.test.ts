@@ -25,6 +25,7 @@ describe('a guard does not start', () => {
     ['authorizationServers', { authorizationServers: ['https://as.example.com', 'https://as.example.com'] }],
     ['scopes', { scopes: { 'two words': '' } }],
     ['scopes', { scopes: { '"': '' } }],
+    ['scopes', { scopes: ['read'] }],
     ['jwksUri', { jwksUri: 'http://as.example.com/jwks' }],
     ['jwksUri', { jwksUri: 'file:///etc/passwd' }],
     ['jwksUri', { jwksUri: 'https://a.example/', authorizationServers: ['https://a.example', 'https://b.example'] }],
