@@ -49,7 +49,10 @@ export function answerBody(body: ReadableStream<Uint8Array>, options: AnswerBody
   const reader = body.getReader()
   const seek = createSeeker(Buffer.from(token))
   let length = 0
+  let isOver = false
   const fail = async (controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): Promise<void> => {
+    if (isOver) return
+    isOver = true
     controller.error(error)
     ended(error)
     await reader.cancel().catch(() => undefined)
@@ -61,7 +64,9 @@ export function answerBody(body: ReadableStream<Uint8Array>, options: AnswerBody
       try {
         for (;;) {
           const { done, value } = await reader.read()
+          if (isOver) return
           if (done) {
+            isOver = true
             const rest = seek.end()
             if (rest.byteLength > 0) controller.enqueue(rest)
             controller.close()
@@ -80,7 +85,8 @@ export function answerBody(body: ReadableStream<Uint8Array>, options: AnswerBody
       }
     },
     async cancel(reason) {
-      ended(reason)
+      isOver = true
+      ended()
       await reader.cancel(reason)
     },
   })
