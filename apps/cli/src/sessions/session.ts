@@ -25,34 +25,34 @@ export async function withSession<Result>(
   try {
     return await runOnce(place, run)
   } catch (error) {
-    if (!needsLogin(error)) throw error
+    if (!(error instanceof SessionOver || error instanceof NotLoggedIn)) throw error
     if (await waitForLogin(place)) return await runOnce(place, run)
     throw new CommandError(`${error.message.replace(/\. Log in again.*$/, '')}; run: ${loginCommand(place)}`)
   }
 }
 
+/** There is no session, or none that can be read: a login helps. */
 class NotLoggedIn extends CommandError {}
-
-/** Whether a login helps: there is no session, it is over, or what is kept of it cannot be read. */
-function needsLogin(error: unknown): error is Error {
-  return (
-    error instanceof SessionOver ||
-    error instanceof NotLoggedIn ||
-    (error instanceof ClientError && error.code === 'store_refused')
-  )
-}
 
 async function runOnce<Result>(
   place: ProfilePlace,
   run: (session: Session, profile: Profile) => Promise<Result>,
 ): Promise<Result> {
   const profile = readProfile(place)
-  const session =
-    profile && hasSessionStore(place)
-      ? await oauthClient(profile).resume({ store: await openSessionStore(place) })
-      : undefined
+  const session = profile && hasSessionStore(place) ? await resume(place, profile) : undefined
   if (profile === undefined || session === undefined) throw new NotLoggedIn(`nobody is logged in as ${place.name}`)
   return await run(session, profile)
+}
+
+async function resume(place: ProfilePlace, profile: Profile): Promise<Session | undefined> {
+  const store = await openSessionStore(place)
+  try {
+    return await oauthClient(profile).resume({ store })
+  } catch (error) {
+    // Not the place, which is open by now, but what lies in it.
+    if (error instanceof ClientError && error.code === 'store_refused') throw new NotLoggedIn(error.message)
+    throw error
+  }
 }
 
 /** Waits while another process logs in under this name. Returns whether one did. */
