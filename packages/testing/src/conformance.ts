@@ -63,7 +63,7 @@ export interface VectorRunner {
 /** Prepares a target for the vectors, to run each as a test of its own. */
 export async function vectorRunner(target: Target, options: ConformanceOptions): Promise<VectorRunner> {
   const { as, routes, cold, keysFrom, beyond = false, scopes = { read: 'read', write: 'write' } } = options
-  const opened = await openTarget(target)
+  checkRoutes(routes)
   const audience = options.resource
   const good = await as.accessToken({ audience, scope: scopes.read })
   const [, payload = ''] = good.split('.')
@@ -77,6 +77,8 @@ export async function vectorRunner(target: Target, options: ConformanceOptions):
     now: as.clock.now,
   })
 
+  // Last, when nothing can throw any more: a listener that nobody closes would keep the test run from ending.
+  const opened = await openTarget(target)
   const requestTo = (vector: GuardVector): SentRequest => requestOf(vector, routes[vector.route] ?? '', forge)
   const insides = new Map<string, Promise<string>>()
   /** What the handler of a route shows to a token that may see it; asked once. */
@@ -125,6 +127,15 @@ export async function vectorRunner(target: Target, options: ConformanceOptions):
       }
     },
     close: opened.close,
+  }
+}
+
+function checkRoutes(routes: ConformanceOptions['routes'] | undefined): void {
+  if (routes?.read === undefined)
+    throw new TypeError("conformance: routes.read is missing; allowed is one like 'GET /items'")
+  for (const [name, route] of Object.entries(routes)) {
+    if (route === undefined || /^[A-Z]+ \//.test(route)) continue
+    throw new TypeError(`conformance: routes.${name} is ${JSON.stringify(route)}; allowed is one like 'GET /items'`)
   }
 }
 

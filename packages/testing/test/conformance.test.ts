@@ -108,6 +108,20 @@ describe('conformance', () => {
     expect(table).toContain('no answer: socket hang up')
   })
 
+  it('names a route that it cannot read', async () => {
+    await expect(conformance(makeApp(), { as, routes: { read: '/read' } })).rejects.toThrow(
+      `conformance: routes.read is "/read"; allowed is one like 'GET /items'`,
+    )
+  })
+
+  it('leaves nothing listening when it cannot begin', async () => {
+    const listeners = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length
+    const before = listeners()
+    const asked = conformance({ listener: () => {} }, { as, routes, scopes: { read: 'unknown', write: 'write' } })
+    await expect(asked).rejects.toThrow('scope: "unknown" is none of')
+    expect(listeners()).toBe(before)
+  })
+
   it.each(['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519'] as const)('asks by %s alike', async (signingAlgorithm) => {
     const other = await testAuthorizationServer({ signingAlgorithm })
     const saved = as
