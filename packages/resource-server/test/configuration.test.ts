@@ -69,6 +69,13 @@ describe('a guard does not start', () => {
       )
     }
   })
+
+  it.each([
+    ['introspection.clientSecret', { introspection: { clientId: 'rs' } }],
+    ['sharedSecret.secret', { sharedSecret: { kid: 'k', secret: undefined } }],
+  ])('with no %s at all, and says so instead of hiding it', (key, options) => {
+    expect(start(options)).toThrow(`resourceServer: ${key} is undefined; allowed is `)
+  })
 })
 
 describe('a guard starts', () => {

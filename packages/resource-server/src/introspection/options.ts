@@ -62,7 +62,8 @@ export function readIntrospection(
 
 function readCredential({ clientId, clientSecret, clientKey }: IntrospectionOptions): IntrospectionCredential {
   const isOne = (clientSecret === undefined) !== (clientKey === undefined)
-  check(isOne, 'introspection.clientSecret', '(hidden)', 'its secret, or else introspection.clientKey')
+  const shown = clientSecret === undefined ? undefined : '(hidden)'
+  check(isOne, 'introspection.clientSecret', shown, 'its secret, or else introspection.clientKey')
   if (clientKey !== undefined) {
     const credential = keyCredential(clientId, clientKey)
     if (credential !== undefined) return credential

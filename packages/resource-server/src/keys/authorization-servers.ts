@@ -89,7 +89,8 @@ function readSharedSecret(
   }
   check(typeof kid === 'string' && kid !== '' && kid.length <= 256, 'sharedSecret.kid', kid, 'its kid in tokens')
   const hidden = typeof secret === 'string' ? new Secret(secret) : secret
-  check(hidden instanceof Secret, 'sharedSecret.secret', '(hidden)', 'a text or a Secret')
+  const shown = secret === undefined ? undefined : '(hidden)'
+  check(hidden instanceof Secret, 'sharedSecret.secret', shown, 'a text or a Secret')
   const key = importSharedSecret(hidden, { kid, owner: issuer, resource })
   if (isSharedSecretKey(key)) return key
   const rule = 'what the authorization server gave, or base64url of 32 random bytes or more'
