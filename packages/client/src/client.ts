@@ -32,10 +32,11 @@ export interface ClientCredentialsTarget {
 /** One registered client at one authorization server. */
 export interface OAuthClient {
   /**
-   * A fetch with tokens for the client itself (RFC 6749 §4.4), kept and renewed for everyone who uses this client. Where the
-   * resource demands a scope that its token lacks, the client asks for it in addition, once (RFC 6750 §3.1).
+   * A fetch with tokens for the client itself (RFC 6749 §4.4), kept and renewed for everyone who uses this client. With `stepUp`, and
+   * where the resource demands a scope that the token lacks, the client asks for it in addition, once (RFC 6750 §3.1). Not by
+   * itself: a resource that was taken over could ask for everything that this client may have.
    */
-  fetch(target: ClientCredentialsTarget): ResourceFetch
+  fetch(target: ClientCredentialsTarget & { readonly stepUp?: boolean }): ResourceFetch
   /** Such a token that is good now, for those who cannot use {@link OAuthClient.fetch}. */
   accessToken(target: ClientCredentialsTarget): Promise<Secret>
   /** Logs a user in through the browser. Replaces what the store holds, once the login has succeeded. */
@@ -78,9 +79,11 @@ export function oauthClient(options: OAuthClientOptions): OAuthClient {
   const tokens = createClientCredentialsTokens(registration)
 
   return {
-    fetch({ resource, scope }) {
+    fetch({ resource, scope, stepUp = false }) {
+      const { fetch } = registration.environment
+      if (!stepUp) return createResourceFetch(resource, tokens.keeper(resource, scope), fetch)
       const { keeper, demands } = tokens.widening(resource, scope)
-      return createResourceFetch(resource, keeper, registration.environment.fetch, demands)
+      return createResourceFetch(resource, keeper, fetch, demands)
     },
     async accessToken({ resource, scope }) {
       return (await tokens.keeper(resource, scope).current()).token

@@ -316,9 +316,15 @@ it('makes the whole session that of whoever signed in, and mixes nobody [RFC 947
 describe('a client of its own right', () => {
   const tokenRequests = (site: StepUpSite) => site.seen.filter(({ pathname }) => pathname === '/token').length
 
-  it('asks for the union once, for all calls of now and later [RFC 6750 §3.1]', async () => {
+  it('keeps to the scope that it asked for, unless it was told otherwise', async () => {
     const site = await startStepUpSite()
     const call = site.service.fetch({ resource: site.api, scope: 'read' })
+    expect([await statusOf(call('/write')), await statusOf(call('/notes')), tokenRequests(site)]).toEqual([403, 200, 1])
+  })
+
+  it('asks for the union once, for all calls of now and later [RFC 6750 §3.1]', async () => {
+    const site = await startStepUpSite()
+    const call = site.service.fetch({ resource: site.api, scope: 'read', stepUp: true })
     const answers = await Promise.all(Array.from({ length: 10 }, () => statusOf(call('/write'))))
     expect(new Set(answers)).toEqual(new Set([200]))
     expect([await statusOf(call('/write')), await statusOf(call('/notes')), tokenRequests(site)]).toEqual([200, 200, 2])
@@ -326,14 +332,14 @@ describe('a client of its own right', () => {
 
   it('hands on what it may not have, and does not ask for it again at each call', async () => {
     const site = await startStepUpSite()
-    const call = site.service.fetch({ resource: site.api, scope: 'read' })
+    const call = site.service.fetch({ resource: site.api, scope: 'read', stepUp: true })
     for (let round = 0; round < 3; round++) expect(await statusOf(call('/unknown'))).toBe(403)
     expect([await statusOf(call('/notes')), tokenRequests(site)]).toEqual([200, 2])
   })
 
   it('loses nothing where calls at once want different things', async () => {
     const site = await startStepUpSite()
-    const call = site.service.fetch({ resource: site.api, scope: 'read' })
+    const call = site.service.fetch({ resource: site.api, scope: 'read', stepUp: true })
     const paths = ['/write', '/share', '/notes']
     for (let round = 0; round < 2; round++) {
       expect(await Promise.all(paths.map((path) => statusOf(call(path))))).toEqual([200, 200, 200])
@@ -344,7 +350,7 @@ describe('a client of its own right', () => {
 
   it('has no user who could sign in again', async () => {
     const site = await startStepUpSite()
-    const call = site.service.fetch({ resource: site.api, scope: 'read' })
+    const call = site.service.fetch({ resource: site.api, scope: 'read', stepUp: true })
     expect([await statusOf(call('/recent')), tokenRequests(site)]).toEqual([401, 1])
     expect([await statusOf(call('/recent-write')), tokenRequests(site)]).toEqual([401, 1])
   })
