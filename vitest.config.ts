@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 import { closingLine } from './scripts/vitest-closing-line.ts'
 
@@ -18,6 +19,8 @@ export default defineConfig({
     globalSetup: ['scripts/vitest-postgres.ts'],
     reporters: ['default', closingLine()],
     pool: 'forks',
+    // Many tests wait for a disk, a database or another process: a core for each worker would idle half the time.
+    maxWorkers: availableParallelism() + 1,
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

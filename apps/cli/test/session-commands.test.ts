@@ -81,7 +81,7 @@ describe('arctos whoami', { timeout: 60_000 }, () => {
   it('says who, where and for what, and never the token', async () => {
     const { output } = await user.run(['whoami'])
     const { ISSUER = '', AUDIENCE = '' } = user.samples
-    expect(output).toMatch(/^subject {3}user_\w+\nclient {4}sample-app\n/)
+    expect(output).toMatch(/^subject {3}user_[\w-]+\nclient {4}sample-app\n/)
     expect(output).toContain(`issuer    ${ISSUER}\nresource  ${AUDIENCE}\nscope     read offline_access\n`)
     expect(output).toMatch(/token {5}ends 20\S+Z\nsession {3}renews 20\S+Z\n$/)
     expect(output).not.toMatch(/eyJ[\w-]{20}/)

@@ -92,6 +92,8 @@ describe.each(engines)('what %s keeps', (engine) => {
 })
 
 function spellings(secret: string | Buffer): readonly (string | Buffer)[] {
-  if (typeof secret === 'string') return [secret, secret.slice(secret.lastIndexOf('_') + 1, -6)]
+  // The bytes of a token stand between its prefix and its checksum.
+  if (typeof secret === 'string')
+    return secret.startsWith('arctos_') ? [secret, secret.slice(secret.lastIndexOf('_') + 1, -6)] : [secret]
   return [secret, secret.toString('hex'), secret.toString('base64url'), secret.toString('base64').replace(/=+$/, '')]
 }
