@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { parseJsonObjectText, readString, Secret } from '@arctos/core'
 import { ClientError, OAuthError } from './errors.ts'
+import { keepLease, leaseMs, lookAgainMs } from './session-lease.ts'
 import type { SessionStore } from './session-store.ts'
 
 /**
@@ -14,11 +15,6 @@ export interface LoginTurn {
   /** Gives up waiting for the other process. */
   readonly signal?: AbortSignal
 }
-
-const leaseMs = 5_000
-const renewEveryMs = 1_500
-// That a dead process's lease has ended is a change that nobody makes, so nobody tells of it.
-const lookAgainMs = 1_000
 
 /**
  * Runs `ask`, which logs the user in and stores the session, unless another process does so already: then waits for that one and
@@ -125,19 +121,6 @@ function settle(text: string): false {
   const description = end && readString(end, 'description')
   if (outcome === 'refused') throw new OAuthError(code, description, { status: undefined, receipt: undefined })
   throw new ClientError('login_timeout', `another process asked the user: ${code}`)
-}
-
-function keepLease(turn: SessionStore, owner: string): () => Promise<void> {
-  let renewing: Promise<unknown> = Promise.resolve()
-  const timer = setInterval(() => {
-    renewing = renewing.then(() => turn.lease(owner, leaseMs)).catch(() => undefined)
-  }, renewEveryMs)
-  timer.unref()
-  return async () => {
-    clearInterval(timer)
-    // Or it would take back what is given back next.
-    await renewing
-  }
 }
 
 function newName(): string {

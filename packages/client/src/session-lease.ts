@@ -12,10 +12,10 @@ export class LeaseLost extends Error {
   override readonly name = 'LeaseLost'
 }
 
-const leaseMs = 5_000
+export const leaseMs = 5_000
 const renewEveryMs = 1_500
 // That a dead process's lease has ended is a change that nobody makes, so nobody tells of it.
-const lookAgainMs = 1_000
+export const lookAgainMs = 1_000
 // Longer than one process takes for all its attempts, each to its end.
 const patienceMs = 60_000
 
@@ -33,7 +33,7 @@ export async function underLease<Result>(
 ): Promise<Result> {
   const found = await waitForLease(store, owner, meanwhile)
   if (found !== undefined) return found
-  const stopRenewing = renewRegularly(store, owner)
+  const stopRenewing = keepLease(store, owner)
   try {
     return await task({
       async confirm() {
@@ -70,7 +70,8 @@ async function waitForLease<Result>(
   }
 }
 
-function renewRegularly(store: SessionStore, owner: string): () => Promise<void> {
+/** Renews a lease that is held, until the function that it returns is called. */
+export function keepLease(store: SessionStore, owner: string): () => Promise<void> {
   let renewing: Promise<unknown> = Promise.resolve()
   const timer = setInterval(() => {
     // A failure is not the end: the lease still runs, and whoever relies on it confirms it first.

@@ -6,11 +6,12 @@ import { readForm } from '../http/form.ts'
 import type { FormContent } from '../http/form-proof.ts'
 import { seeOther } from '../http/page.ts'
 import type { JournalEvent } from '../journal.ts'
-import { parseParameters, required } from '../parameters.ts'
+import { parseParameters } from '../parameters.ts'
 import { clockMarginSeconds, type Spending } from '../store/verbs/spent.ts'
 import { findRedirectTarget, giveCode, readAuthorization, refuseAuthorization } from './authorization.ts'
 import { shownOf } from './authorize.ts'
 import { basePath, isFormOfSession, readBrowser, readOwnForm } from './browser.ts'
+import { readDecision } from './decision.ts'
 
 /** The user's answer on the consent page. RFC 6749 §4.1.2, RFC 6749 §10.12 */
 export function consentEndpoint(context: ServerContext, request: Request): Promise<Response> {
@@ -28,7 +29,7 @@ export function consentEndpoint(context: ServerContext, request: Request): Promi
       // Signed out meanwhile, or somebody else is signed in now: the request starts over.
       if (!isFormOfSession(form, session)) return again()
       event.subject = session.userId
-      const approved = readDecision(required(parameters, 'decision'))
+      const approved = readDecision(parameters)
       const asked = parseParameters(form.data['query'] ?? '')
       target = await findRedirectTarget(context, asked)
       const authorization = await readAuthorization(context, target, asked)
@@ -48,12 +49,6 @@ export function consentEndpoint(context: ServerContext, request: Request): Promi
     },
     (sealed) => refuseAuthorization(context, target, sealed),
   )
-}
-
-function readDecision(decision: string): boolean {
-  if (decision === 'approve') return true
-  if (decision === 'deny') return false
-  throw new Refusal('request.invalid_parameter', { check: 'decision', expected: 'approve or deny' })
 }
 
 /** A "no" is spent too: going back and agreeing after all needs a new request. */

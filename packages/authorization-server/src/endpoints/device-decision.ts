@@ -4,8 +4,8 @@ import { enter } from '../http/entry.ts'
 import { readForm } from '../http/form.ts'
 import { refusalPage, seeOther } from '../http/page.ts'
 import type { JournalEvent } from '../journal.ts'
-import { required } from '../parameters.ts'
 import { basePath, isFormOfSession, readBrowser, readOwnForm } from './browser.ts'
+import { readDecision } from './decision.ts'
 
 /** The user's answer to a device. The first one counts; whatever comes after it changes nothing. RFC 8628 §3.3 */
 export function deviceDecisionEndpoint(context: ServerContext, request: Request): Promise<Response> {
@@ -28,7 +28,7 @@ export function deviceDecisionEndpoint(context: ServerContext, request: Request)
         userId: session.userId,
         authenticatedAt: session.authenticatedAt,
         acr: session.acr,
-        approved: readDecision(required(parameters, 'decision')),
+        approved: readDecision(parameters),
       })
       event.outcome = outcome
       switch (outcome) {
@@ -42,10 +42,4 @@ export function deviceDecisionEndpoint(context: ServerContext, request: Request)
     },
     refusalPage,
   )
-}
-
-function readDecision(decision: string): boolean {
-  if (decision === 'approve') return true
-  if (decision === 'deny') return false
-  throw new Refusal('request.invalid_parameter', { check: 'decision', expected: 'approve or deny' })
 }
