@@ -30,6 +30,8 @@ export const sharedSecretBytes = 32
 
 const byteLimit = 512
 const keyText = /^\s*(-----BEGIN|\{)/
+/** As {@link keyText}, but of decoded bytes: one random secret in 256 begins with a brace, and none of them is printable to its end. */
+const keyBytes = /^\s*(-----BEGIN|\{[\t\n\r -~]*\}\s*$)/
 /** 32 random bytes have about 30 distinct values; fewer than 16 is what no generator ever draws. */
 const leastDistinct = 16
 
@@ -72,16 +74,23 @@ function materialProblem(bytes: Buffer): string | undefined {
 
 /** Whether anyone could know these bytes, because they are a public key: as text, in DER, or as a point of P-256. */
 function isPublic(bytes: Buffer): boolean {
-  if (keyText.test(bytes.toString('latin1'))) return true
-  if (bytes.byteLength === 65 && bytes[0] === 0x04) return true
-  return (['spki', 'pkcs1'] as const).some((type) => {
-    try {
-      createPublicKey({ key: bytes, format: 'der', type })
-      return true
-    } catch {
-      return false
-    }
+  if (keyBytes.test(bytes.toString('latin1'))) return true
+  const inDer = (['spki', 'pkcs1'] as const).some((type) => {
+    return isKey(() => createPublicKey({ key: bytes, format: 'der', type }))
   })
+  if (inDer || bytes.byteLength !== 65 || bytes[0] !== 0x04) return inDer
+  const x = bytes.toString('base64url', 1, 33)
+  const y = bytes.toString('base64url', 33)
+  return isKey(() => createPublicKey({ key: { kty: 'EC', crv: 'P-256', x, y }, format: 'jwk' }))
+}
+
+function isKey(read: () => KeyObject): boolean {
+  try {
+    read()
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Checks the HMAC. Throws `token.algorithm` or `token.signature`. RFC 7515 §5.2, RFC 7518 §3.2 */

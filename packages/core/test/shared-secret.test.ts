@@ -47,6 +47,14 @@ describe('importSharedSecret', () => {
     expect(whyNot(base64url(randomBytes(length)))).toBe('taken')
   })
 
+  it('takes random bytes that begin like JSON, PEM or DER', () => {
+    for (const first of ['{', ' {', '-', '\x30\x3f', '\x04']) {
+      const random = randomBytes(65)
+      random.write(first, 0, 'latin1')
+      expect(whyNot(base64url(random))).toBe('taken')
+    }
+  })
+
   it.each([0, 1, 16, 31])('rejects %d bytes, and says how many there are [RFC 8725 §3.5, RFC 7518 §3.2]', (length) => {
     expect(whyNot(base64url(randomBytes(length)))).toBe(`it has ${length} bytes, not 32 or more`)
   })

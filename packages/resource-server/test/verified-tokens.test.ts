@@ -135,7 +135,8 @@ describe('remembered tokens', () => {
   })
 
   it('do not shorten an explanation', async () => {
-    const guard = guardOf(issuer)
+    const now = Date.now()
+    const guard = guardOf(issuer, { now: () => now })
     const token = issuer.token()
     const before = await guard.explain(token, { scope: 'read' })
     await present(guard, token)
