@@ -13,6 +13,8 @@ export const opaqueKinds = {
   clientSecret: 'arctos_cs_',
   session: 'arctos_ss_',
   sharedSecret: 'arctos_hs_',
+  apiKey: 'arctos_ak_',
+  personalAccessToken: 'arctos_pt_',
 } as const
 
 export type OpaqueKind = keyof typeof opaqueKinds
