@@ -11,6 +11,7 @@ import { redeemCode } from './verbs/codes.ts'
 import { readConsent } from './verbs/consents.ts'
 import { pollDevice, redeemDevice, startDevice } from './verbs/device-codes.ts'
 import { decideDevice, enterUserCode } from './verbs/device-decisions.ts'
+import { numberRevocations, readFeed, readFeedHead } from './verbs/feed.ts'
 import { introspectJwt, introspectOpaque, readLiveGrant } from './verbs/introspection.ts'
 import { addKey, listKeys, retireKey } from './verbs/keys.ts'
 import { purgeExpired } from './verbs/purge.ts'
@@ -65,6 +66,9 @@ const verbs = {
   retireKey,
   numberAudit,
   readAudit,
+  numberRevocations,
+  readFeed,
+  readFeedHead,
   purgeExpired,
   recoverLostWindow,
 }

@@ -227,3 +227,40 @@ CREATE TABLE leases (
 INSERT INTO leases (name, fence) VALUES ('sequencer', 0);
 INSERT INTO leases (name, fence) VALUES ('keys', 0);
 INSERT INTO leases (name, fence) VALUES ('names', 0);
+INSERT INTO leases (name, fence) VALUES ('feed', 0);
+
+-- Everything that was taken back, one row each: written unnumbered with the change itself; the sequencer numbers it densely, and
+-- readers see numbered rows only. Outbox, log and what snapshots are made of in one. entry: JSON (store/revocation-entry.ts);
+-- resources: the resource keys that it concerns, NULL for all.
+CREATE TABLE revocations (
+  id TEXT PRIMARY KEY,
+  at_ms BIGINT NOT NULL,
+  txn TEXT NOT NULL,
+  entry TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  initiator TEXT NOT NULL,
+  resources TEXT,
+  expires_at BIGINT NOT NULL,
+  seq BIGINT UNIQUE
+);
+CREATE INDEX revocations_unnumbered ON revocations (at_ms, id) WHERE seq IS NULL;
+CREATE INDEX revocations_expiry ON revocations (expires_at);
+
+-- The last number that the sequencer gave; it outlives the rows.
+CREATE TABLE feed_state (
+  id BIGINT PRIMARY KEY,
+  head BIGINT NOT NULL
+);
+INSERT INTO feed_state (id, head) VALUES (1, 0);
+
+-- Cut-offs without a row of their own: kind 'pair' of a user at a client, kind 'actor' with an empty client_id.
+CREATE TABLE cut_offs (
+  kind TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  client_id TEXT NOT NULL,
+  not_before BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (kind, subject, client_id)
+);
+CREATE INDEX cut_offs_expiry ON cut_offs (expires_at);
+CREATE INDEX cut_offs_latest ON cut_offs (not_before);
