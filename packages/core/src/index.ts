@@ -48,8 +48,13 @@ export {
   formatOpaqueToken,
   looksLikeCredential,
   type OpaqueKind,
+  type OpaqueOrigin,
+  opaqueByteLengths,
   opaqueKinds,
+  opaqueOriginOf,
   parseOpaqueToken,
+  type SecretEnvironment,
+  secretEnvironments,
 } from './opaque-token.ts'
 export { codeChallengeOf, isCodeChallenge, isCodeVerifier } from './pkce.ts'
 export { openReceipt, type ReceiptContent, type ReceiptKey, sealReceipt } from './receipt.ts'
@@ -59,6 +64,7 @@ export { isReason, type Reason, type RefusalRow, refusalRow, refusals } from './
 export { isResourceIdentifier, resourceKey } from './resource.ts'
 export { formatScope, isScopeWord, missingScopes, parseScope } from './scope.ts'
 export { Secret } from './secret.ts'
+export { type SecretPattern, secretPatterns } from './secret-patterns.ts'
 export {
   importSharedSecret,
   isSharedSecretKey,

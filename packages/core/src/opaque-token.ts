@@ -3,7 +3,8 @@ import { Secret } from './secret.ts'
 
 /**
  * Machine-made secrets: `arctos_KIND_` + base62 of the bytes + six characters of CRC-32. The prefix lets scanners find leaked
- * ones, the checksum lets them (and us) dismiss typing errors without asking a database.
+ * ones, the checksum lets them (and us) dismiss typing errors without asking a database. These prefixes are those of a live
+ * server; a test server writes `arctos_test_KIND_`, so that whoever finds one knows whether to get up at night.
  */
 export const opaqueKinds = {
   accessToken: 'arctos_at_',
@@ -19,6 +20,36 @@ export const opaqueKinds = {
 
 export type OpaqueKind = keyof typeof opaqueKinds
 
+/** Where a secret was made: a server that protects something, or one to try things with. */
+export type SecretEnvironment = 'live' | 'test'
+
+export const secretEnvironments: readonly SecretEnvironment[] = ['live', 'test']
+
+/**
+ * How many bytes a secret of each kind holds: 32 random ones. An access token begins with its expiry besides, a
+ * refresh token has the ids of its key and its grant, and a tag.
+ */
+export const opaqueByteLengths: Readonly<Record<OpaqueKind, number>> = {
+  accessToken: 36,
+  refreshToken: 68,
+  authorizationCode: 32,
+  deviceCode: 32,
+  clientSecret: 32,
+  session: 32,
+  sharedSecret: 32,
+  apiKey: 32,
+  personalAccessToken: 32,
+}
+
+const testMark = 'test_'
+const markAt = 'arctos_'.length
+const testPrefixes = Object.fromEntries(
+  Object.entries(opaqueKinds).map(([kind, prefix]) => [
+    kind,
+    prefix.slice(0, markAt) + testMark + prefix.slice(markAt),
+  ]),
+) as Readonly<Record<OpaqueKind, string>>
+
 const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const digitValues = new Int8Array(128).fill(-1)
 for (let value = 0; value < digits.length; value++) digitValues[digits.charCodeAt(value)] = value
@@ -26,20 +57,29 @@ for (let value = 0; value < digits.length; value++) digitValues[digits.charCodeA
 // Four bytes become six characters, each word by itself: plain integer arithmetic, and one spelling for each value.
 const wordCharacters = 6
 
+/** How many characters follow the prefix of a kind, checksum included. */
+export function opaqueBodyLength(kind: OpaqueKind): number {
+  return (opaqueByteLengths[kind] / 4 + 1) * wordCharacters
+}
+
 /** Writes bytes (a multiple of four) as a token of its kind. */
-export function formatOpaqueToken(kind: OpaqueKind, bytes: Buffer): Secret {
+export function formatOpaqueToken(kind: OpaqueKind, bytes: Buffer, environment: SecretEnvironment = 'live'): Secret {
   if (bytes.byteLength % 4 !== 0) throw new RangeError('an opaque token holds whole words of four bytes')
-  let body: string = opaqueKinds[kind]
+  let body: string = environment === 'live' ? opaqueKinds[kind] : testPrefixes[kind]
   for (let at = 0; at < bytes.byteLength; at += 4) body += encodeWord(bytes.readUInt32BE(at))
   return new Secret(body + encodeWord(crc32(body)))
 }
 
 /**
- * The bytes of a token of this kind, or `undefined` when prefix, length, spelling or checksum is wrong. A well-formed token is
- * not yet a known one: anyone can compute the checksum.
+ * The bytes of a token of this kind and either environment, or `undefined` when prefix, length, spelling or checksum is wrong. A
+ * well-formed token is not yet a known one: anyone can compute the checksum.
  */
-export function parseOpaqueToken(kind: OpaqueKind, text: string, byteLength: number): Buffer | undefined {
-  const prefix = opaqueKinds[kind]
+export function parseOpaqueToken(
+  kind: OpaqueKind,
+  text: string,
+  byteLength: number = opaqueByteLengths[kind],
+): Buffer | undefined {
+  const prefix = text.startsWith(testMark, markAt) ? testPrefixes[kind] : opaqueKinds[kind]
   const bodyLength = prefix.length + (byteLength / 4) * wordCharacters
   if (text.length !== bodyLength + wordCharacters || !text.startsWith(prefix)) return undefined
   const bytes = Buffer.allocUnsafe(byteLength)
@@ -51,6 +91,22 @@ export function parseOpaqueToken(kind: OpaqueKind, text: string, byteLength: num
   return decodeWord(text, bodyLength) === crc32(text.slice(0, bodyLength)) ? bytes : undefined
 }
 
+/** What a text is by its prefix alone. */
+export interface OpaqueOrigin {
+  readonly kind: OpaqueKind
+  readonly environment: SecretEnvironment
+}
+
+/** Which kind of secret a text begins like, and from where; whether it is one, {@link parseOpaqueToken} says. */
+export function opaqueOriginOf(text: string): OpaqueOrigin | undefined {
+  const environment = text.startsWith(testMark, markAt) ? 'test' : 'live'
+  const prefixes = environment === 'live' ? opaqueKinds : testPrefixes
+  const kind = (Object.keys(opaqueKinds) as OpaqueKind[]).find((each) => text.startsWith(prefixes[each]))
+  return kind && { kind, environment }
+}
+
+const anyPrefix = new RegExp([...Object.values(opaqueKinds), ...Object.values(testPrefixes)].join('|'))
+
 // A JOSE header begins with `{"`, which base64url writes as eyJ; the lookbehind keeps the search linear.
 const jwt = /(?<![\w-])eyJ[\w-]+\.[\w-]*\.[\w-]*/
 
@@ -59,7 +115,7 @@ const jwt = /(?<![\w-])eyJ[\w-]+\.[\w-]*\.[\w-]*/
  * not be taken from a command line or logged.
  */
 export function looksLikeCredential(text: string): boolean {
-  return Object.values(opaqueKinds).some((prefix) => text.includes(prefix)) || jwt.test(text)
+  return anyPrefix.test(text) || jwt.test(text)
 }
 
 function encodeWord(word: number): string {

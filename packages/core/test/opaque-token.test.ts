@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatOpaqueToken, looksLikeCredential, type OpaqueKind, opaqueKinds, parseOpaqueToken } from '../src/index.ts'
+import {
+  formatOpaqueToken,
+  looksLikeCredential,
+  type OpaqueKind,
+  opaqueKinds,
+  opaqueOriginOf,
+  parseOpaqueToken,
+} from '../src/index.ts'
 
 const kinds = Object.keys(opaqueKinds) as OpaqueKind[]
 const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
@@ -112,6 +119,31 @@ describe('opaque tokens', () => {
     for (const length of [0, 4, 28, 36, 64]) expect(parseOpaqueToken('accessToken', text, length)).toBeUndefined()
   })
 
+  it.each(kinds)('of kind %s say where they were made, and are read in both forms', (kind) => {
+    const bytes = randomBytes(32)
+    for (const environment of ['live', 'test'] as const) {
+      const text = formatOpaqueToken(kind, bytes, environment).reveal()
+      expect(opaqueOriginOf(text)).toEqual({ kind, environment })
+      expect(text.startsWith('arctos_test_')).toBe(environment === 'test')
+      expect(parseOpaqueToken(kind, text, 32)).toEqual(bytes)
+    }
+  })
+
+  it('do not pass with the mark of the other environment put in or taken out', () => {
+    for (const kind of kinds) {
+      const bytes = randomBytes(32)
+      const live = formatOpaqueToken(kind, bytes).reveal()
+      const test = formatOpaqueToken(kind, bytes, 'test').reveal()
+      expect(parseOpaqueToken(kind, live.replace('arctos_', 'arctos_test_'), 32)).toBeUndefined()
+      expect(parseOpaqueToken(kind, test.replace('arctos_test_', 'arctos_'), 32)).toBeUndefined()
+    }
+  })
+
+  it.each(['', 'arctos_', 'arctos_test_', 'arctos_xx_1', 'arctos_test_test_at_1', 'Arctos_at_1', ' arctos_at_1'])(
+    'have an origin, and %j has none',
+    (text) => expect(opaqueOriginOf(text)).toBeUndefined(),
+  )
+
   it('never make the parser throw', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.constantFrom(...kinds), (rest, kind) => {
@@ -126,7 +158,17 @@ describe('looksLikeCredential', () => {
 
   it.each(kinds)('knows a token of kind %s, whole or cut', (kind) => {
     const { text } = mint(kind)
-    for (const each of [text, text.slice(0, 20), `Bearer ${text}`, `--token=${text}`, `"${text}"`, ` ${text}`]) {
+    const test = text.replace('arctos_', 'arctos_test_')
+    for (const each of [
+      text,
+      test,
+      text.slice(0, 20),
+      test.slice(0, 20),
+      `Bearer ${text}`,
+      `--token=${text}`,
+      `"${text}"`,
+      ` ${text}`,
+    ]) {
       expect(looksLikeCredential(each)).toBe(true)
     }
   })

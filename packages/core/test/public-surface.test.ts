@@ -34,6 +34,10 @@ describe('@arctos/core', () => {
         // secrets
         'Secret',
         'opaqueKinds',
+        'opaqueByteLengths',
+        'opaqueOriginOf',
+        'secretEnvironments',
+        'secretPatterns',
         'formatOpaqueToken',
         'parseOpaqueToken',
         'looksLikeCredential',
