@@ -36,9 +36,10 @@ export function nearestRule(handlers: readonly unknown[]): AccessRule | undefine
 
 /**
  * Throws a TypeError that names every route without a policy, so that an application does not start with one. Routes for everybody
- * say so: `open()`.
+ * say so: `open()`. No routes at all are a list of something that is no application, or one taken before they were added.
  */
 export function requirePolicy(routes: readonly Route[]): void {
+  if (routes.length === 0) throw new TypeError('no routes: list those of the application, once all were added')
   const forgotten = routes.filter(({ policy }) => policy === undefined).map(({ method, path }) => `${method} ${path}`)
   if (forgotten.length === 0) return
   throw new TypeError(`no policy: ${forgotten.join(', ')}; protect each, or declare it open`)

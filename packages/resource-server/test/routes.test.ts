@@ -377,3 +377,7 @@ describe('the routes of Nest', () => {
     await nest.close()
   })
 })
+
+it('misses routes where there are none, as of what is no application', () => {
+  expect(() => requirePolicy(expressAdapter.routesOf({}))).toThrow('no routes: list those of the application')
+})

@@ -40,7 +40,9 @@ export function guardRoutes<Scope extends string>(app: object, api: ResourceServ
     const policy = nearestRule([...hooks, ...later]) ?? declared
     for (const method of [options.method].flat()) routes.push({ method, path: options.url, policy })
   })
-  instance.addHook('onReady', async () => requirePolicy(routes))
+  instance.addHook('onReady', async () => {
+    if (routes.length > 0) requirePolicy(routes)
+  })
   return routes
 }
 
