@@ -7,6 +7,7 @@ import { completeEnvironment, type EnvironmentOptions } from './environment.ts'
 import { ClientError } from './errors.ts'
 import { type LoginOptions, logIn } from './login.ts'
 import { createResourceFetch, type ResourceFetch } from './resource-fetch.ts'
+import { revokeToken } from './revocation.ts'
 import { isIssuer } from './secure-url.ts'
 import { createSession, type Session } from './session.ts'
 import { formatSessionState, parseSessionState } from './session-state.ts'
@@ -39,6 +40,12 @@ export interface OAuthClient {
   fetch(target: ClientCredentialsTarget & { readonly stepUp?: boolean }): ResourceFetch
   /** Such a token that is good now, for those who cannot use {@link OAuthClient.fetch}. */
   accessToken(target: ClientCredentialsTarget): Promise<Secret>
+  /**
+   * Takes back a token that this client was given (RFC 7009 §2.1). Nothing is told of one that was none of it: the answer is the same.
+   * Throws `unavailable` where the server could not be told: then the token still lives. A fetch that had kept it gets another one when
+   * the resource refuses it.
+   */
+  revoke(token: Secret): Promise<void>
   /** Logs a user in through the browser. Replaces what the store holds, once the login has succeeded. */
   login(options: LoginOptions & { readonly store?: SessionStore }): Promise<Session>
   /**
@@ -88,6 +95,7 @@ export function oauthClient(options: OAuthClientOptions): OAuthClient {
     async accessToken({ resource, scope }) {
       return (await tokens.keeper(resource, scope).current()).token
     },
+    revoke: (token) => revokeToken(registration, token),
     async login({ store = memoryStore(), ...login }) {
       const state = await logIn(registration, login)
       const text = formatSessionState(state)

@@ -1,5 +1,14 @@
+import type { Secret } from '@arctos/core'
 import { postForm, type Registration } from './endpoint.ts'
 import type { SessionState } from './session-state.ts'
+
+/**
+ * Takes a token back at the server (RFC 7009 §2.1). Throws `unavailable` where it could not be told: then the token still lives.
+ */
+export async function revokeToken(registration: Registration, token: Secret): Promise<void> {
+  const parameters = { token: token.reveal() }
+  await postForm(registration, 'revocationEndpoint', parameters, { attempts: 'several', secrets: [parameters.token] })
+}
 
 /**
  * Takes a session back at the server (RFC 7009 §2.1): by its refresh token, with which its access tokens end too, or by each

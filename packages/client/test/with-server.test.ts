@@ -41,6 +41,17 @@ describe('with an Arctos authorization server and guard', () => {
     },
   )
 
+  it('a service takes a token back, and calls with another one [RFC 7009 §2.1]', async () => {
+    const { issuer, opaqueApi, secret, seen } = await startArctos()
+    const client = oauthClient({ issuer, clientId: 'service', auth: clientSecretBasic(secret) })
+    const target = { resource: opaqueApi, scope: 'read' }
+    const token = await client.accessToken(target)
+    await client.revoke(token)
+    expect(seen).toContain('/revoke')
+    expect((await client.fetch(target)('/notes')).status).toBe(200)
+    expect(await client.accessToken(target)).not.toBe(token)
+  })
+
   it("a user logs in, and the program calls both kinds of API in the user's name", async () => {
     const arctos = await startArctos()
     const openBrowser = (url: string) => arctos.agreeing.visit(url)
