@@ -10,6 +10,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly measure: () => P
   guard: () => import('./guard.ts'),
   jwks: () => import('./jwks.ts'),
   client: () => import('./client.ts'),
+  revocation: () => import('./revocation.ts'),
   install: () => import('./install.ts'),
 }
 

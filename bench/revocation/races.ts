@@ -23,12 +23,19 @@ export async function raceRefreshAgainstRevoke(issuer: Running, count: number): 
   const codes = await codesOf(issuer, count)
   let [refreshed, alive] = [0, 0]
   for (const [turn, code] of codes.entries()) {
-    const first = await tokens(one, `grant_type=authorization_code&code=${code}&redirect_uri=${encodeURIComponent(setting.redirectUri)}&code_verifier=${setting.codeVerifier}`)
+    const first = await tokens(
+      one,
+      `grant_type=authorization_code&code=${code}&redirect_uri=${encodeURIComponent(setting.redirectUri)}&code_verifier=${setting.codeVerifier}`,
+    )
     if (first === undefined) throw new Error('a code was not redeemed')
     const offset = offsets[turn % offsets.length] ?? 0
     const [second] = await Promise.all([
-      pause(Math.max(0, offset)).then(() => tokens(one, `grant_type=refresh_token&refresh_token=${first.refresh_token}`)),
-      pause(Math.max(0, -offset)).then(() => other.send(formPost('/revoke', setting.client, `token=${first.refresh_token}`))),
+      pause(Math.max(0, offset)).then(() =>
+        tokens(one, `grant_type=refresh_token&refresh_token=${first.refresh_token}`),
+      ),
+      pause(Math.max(0, -offset)).then(() =>
+        other.send(formPost('/revoke', setting.client, `token=${first.refresh_token}`)),
+      ),
     ])
     if (second !== undefined) refreshed += 1
     for (const token of [first.access_token, second?.access_token]) {
@@ -36,7 +43,10 @@ export async function raceRefreshAgainstRevoke(issuer: Running, count: number): 
       const { body } = await one.send(formPost('/introspect', setting.operator, `token=${token}`))
       if ((JSON.parse(body) as { active: boolean }).active) alive += 1
     }
-    const again = await tokens(one, `grant_type=refresh_token&refresh_token=${second?.refresh_token ?? first.refresh_token}`)
+    const again = await tokens(
+      one,
+      `grant_type=refresh_token&refresh_token=${second?.refresh_token ?? first.refresh_token}`,
+    )
     if (again !== undefined) alive += 1
   }
   one.close()
@@ -49,7 +59,10 @@ interface Tokens {
   readonly refresh_token: string
 }
 
-async function tokens(connection: Awaited<ReturnType<typeof openConnection>>, form: string): Promise<Tokens | undefined> {
+async function tokens(
+  connection: Awaited<ReturnType<typeof openConnection>>,
+  form: string,
+): Promise<Tokens | undefined> {
   const { status, body } = await connection.send(formPost('/token', setting.client, form))
   return status === 200 ? (JSON.parse(body) as Tokens) : undefined
 }
