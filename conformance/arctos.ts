@@ -211,7 +211,7 @@ describe('codes', () => {
 describe('tokens', () => {
   for (const [kind, format] of [
     ['JWT', /^[\w-]+\.[\w-]+\.[\w-]+$/],
-    ['opaque', /^arctos_at_\w+$/],
+    ['opaque', /^arctos_(test_)?at_\w+$/],
   ] as const) {
     scenario(`describes and takes back ${kind} access tokens [Arctos]`, [...client, ...api, ...api2], async (env) => {
       const form: Record<string, string> = kind === 'JWT' ? {} : { resource: env.AUDIENCE2, scope: env.SCOPE2 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { issuerProblem, type SigningAlgorithm, signingAlgorithms } from '@arctos/authorization-server'
+import { type SecretEnvironment, secretEnvironments } from '@arctos/core'
 import { parse } from 'yaml'
 import { z } from 'zod'
 
@@ -93,6 +94,13 @@ const fields = [
     secret: true,
   },
   {
+    key: 'environment',
+    placeholder: 'ENV',
+    meaning: 'what secrets made here say of themselves: arctos_… or arctos_test_…',
+    allowed: secretEnvironments.join(', '),
+    schema: z.enum(secretEnvironments),
+  },
+  {
     key: 'signingAlgorithm',
     placeholder: 'ALG',
     meaning: 'algorithm of access tokens',
@@ -168,6 +176,7 @@ export interface Configuration {
   readonly databaseConnections?: number
   readonly keyFile?: string
   readonly key?: string
+  readonly environment?: SecretEnvironment
   readonly signingAlgorithm?: SigningAlgorithm
   readonly defaultResource?: string
   readonly tlsCert?: string

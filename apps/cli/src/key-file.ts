@@ -42,11 +42,16 @@ export function openKey({ key, keyFile }: Configuration): KeyEncryptionKey {
   return readKey(text, keyFile)
 }
 
+/** Whether a command works on what `arctos dev` left in a folder: no key is configured, and that of development lies there. */
+export function isDevelopment(configuration: Configuration, dataDir: string): boolean {
+  return (
+    configuration.key === undefined && configuration.keyFile === undefined && existsSync(developmentKeyFile(dataDir))
+  )
+}
+
 /** The key for a command that works on a store: the configured one, or that of `arctos dev` in the same folder. */
 export function openAnyKey(configuration: Configuration, dataDir: string): KeyEncryptionKey {
-  const isDevelopment =
-    configuration.key === undefined && configuration.keyFile === undefined && existsSync(developmentKeyFile(dataDir))
-  return isDevelopment ? openDevelopmentKey(dataDir) : openKey(configuration)
+  return isDevelopment(configuration, dataDir) ? openDevelopmentKey(dataDir) : openKey(configuration)
 }
 
 /** A new key-encryption key as text. */

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore, type Store } from '@arctos/authorization-server'
+import type { SecretEnvironment } from '@arctos/core'
 import { type Configuration, readConfiguration } from './configuration.ts'
+import { isDevelopment } from './key-file.ts'
 import { CommandError } from './terminal.ts'
 
 export const defaultDataDir = '.arctos'
@@ -15,6 +17,12 @@ export interface StorePlace {
 export function placeOf(configuration: Configuration): StorePlace {
   const dataDir = configuration.dataDir ?? defaultDataDir
   return { dataDir, database: configuration.database ?? join(dataDir, 'arctos.sqlite') }
+}
+
+/** What new secrets say of themselves: as configured, else `test` in the folder of `arctos dev`, else `live`. */
+export function environmentOf(configuration: Configuration): SecretEnvironment {
+  const { dataDir } = placeOf(configuration)
+  return configuration.environment ?? (isDevelopment(configuration, dataDir) ? 'test' : 'live')
 }
 
 /** Options that a command line gave, before they are checked. */
@@ -40,7 +48,11 @@ export async function withStore<Result>(
   if (isEmbedded && !mayCreate && !existsSync(database)) {
     throw new CommandError(`there is no database at ${database}; run this where the server runs, or give --data-dir`)
   }
-  const store = await openStore({ database, connections: configuration.databaseConnections })
+  const store = await openStore({
+    database,
+    connections: configuration.databaseConnections,
+    environment: environmentOf(configuration),
+  })
   try {
     if (isEmbedded) await store.migrate()
     const pending = await store.pendingMigrations()

@@ -117,7 +117,7 @@ describe('arctos dev', { timeout: 60_000 }, () => {
       }),
     })
     const { access_token: token } = (await response.json()) as { access_token: string }
-    expect(token).toMatch(/^arctos_at_/)
+    expect(token).toMatch(/^arctos_test_at_/)
     const notes = await fetch(env['AUDIENCE2'] ?? '', { headers: { authorization: `Bearer ${token}` } })
     expect(notes.status).toBe(200)
   })

@@ -23,7 +23,7 @@ export type OpaqueKind = keyof typeof opaqueKinds
 /** Where a secret was made: a server that protects something, or one to try things with. */
 export type SecretEnvironment = 'live' | 'test'
 
-export const secretEnvironments: readonly SecretEnvironment[] = ['live', 'test']
+export const secretEnvironments = ['live', 'test'] as const satisfies readonly SecretEnvironment[]
 
 /**
  * How many bytes a secret of each kind holds: 32 random ones. An access token begins with its expiry besides, a

@@ -80,7 +80,7 @@ export async function testAuthorizationServer(
     options.listen === true ? await listen({ handle }, { port: 0, hosts: ['127.0.0.1'] }) : undefined
   const issuer =
     listening === undefined ? (options.issuer ?? 'https://as.example.com') : `http://127.0.0.1:${listening.port}`
-  const store = await openStore({ database: ':memory:', now: clock.now })
+  const store = await openStore({ database: ':memory:', now: clock.now, environment: 'test' })
   await store.migrate()
   server = await createAuthorizationServer({ issuer, store, kek: randomBytes(32), signingAlgorithm, now: clock.now })
   const { keys } = server.context

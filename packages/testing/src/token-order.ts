@@ -79,7 +79,7 @@ async function approve(
 ): Promise<Readonly<Record<string, string>>> {
   await registration.user(sub)
   const verifier = encodeBase64url(context.random(32))
-  const code = formatOpaqueToken('authorizationCode', context.random(32)).reveal()
+  const code = formatOpaqueToken('authorizationCode', context.random(32), context.store.environment).reveal()
   const { outcome } = await context.store.issueCode({
     codeHash: sha256Base64url(code),
     form: undefined,

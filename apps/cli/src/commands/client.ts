@@ -40,16 +40,21 @@ interface ClientOptions extends RawOptions {
 export function registerClient(program: Command): void {
   const client = program.command('client').description('applications that get tokens')
 
-  settingsOptions(storeCommand(client, 'create', 'register a client; a secret is shown once'))
+  settingsOptions(storeCommand(client, 'create', 'register a client; a secret is shown once', ['environment']))
     .option('--id <ID>', 'its client_id; drawn when absent')
     .option('--public', 'a client without a secret: an app, a CLI')
     .action(async (options: ClientOptions) => {
       const settings = checkSettings(newSettings(options))
-      const secret = needsSecret(settings) ? newSecret() : undefined
-      const secretHash = secret && sha256Base64url(secret)
-      const created = await withStore(
+      const { created, secret } = await withStore(
         options,
-        (store) => store.createClient({ id: options.id, settings, secretHash, actor: operator }),
+        async (store) => {
+          const secret = needsSecret(settings) ? newSecret(store) : undefined
+          const secretHash = secret && sha256Base64url(secret)
+          return {
+            secret,
+            created: await store.createClient({ id: options.id, settings, secretHash, actor: operator }),
+          }
+        },
         { mayCreate: true },
       )
       if (created.outcome === 'id_taken')
@@ -78,13 +83,13 @@ export function registerClient(program: Command): void {
       )
     })
 
-  settingsOptions(storeCommand(client, 'update', 'change a client'))
+  settingsOptions(storeCommand(client, 'update', 'change a client', ['environment']))
     .argument('<id>')
     .option('--new-secret', 'replace the secret; the former one stops working at once')
     .option('--enable', 'let a disabled client work again')
     .action(async (id: string, options: ClientOptions) => {
-      const secret = options.newSecret ? newSecret() : undefined
-      await withStore(options, async (store) => {
+      const secret = await withStore(options, async (store) => {
+        const secret = options.newSecret ? newSecret(store) : undefined
         const { settings } = await readClient(store, id)
         const changed = checkSettings({ ...settings, ...givenSettings(options) })
         const disabled = options.enable ? false : undefined
@@ -95,6 +100,7 @@ export function registerClient(program: Command): void {
           disabled,
           actor: operator,
         })
+        return secret
       })
       report(options.json, { clientId: id, clientSecret: secret }, [
         `updated ${id}`,
@@ -203,8 +209,8 @@ function needsSecret({ authenticationMethods }: ClientSettings): boolean {
   return authenticationMethods.some((method) => method === 'client_secret_basic' || method === 'client_secret_post')
 }
 
-function newSecret(): string {
-  return formatOpaqueToken('clientSecret', randomBytes(32)).reveal()
+function newSecret({ environment }: Pick<Store, 'environment'>): string {
+  return formatOpaqueToken('clientSecret', randomBytes(32), environment).reveal()
 }
 
 async function readClient(store: Store, id: string): Promise<RegisteredClient> {

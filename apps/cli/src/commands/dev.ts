@@ -73,7 +73,7 @@ async function runUntilEnded(settings: Settings, ends: End[]): Promise<void> {
   const { dataDir, writeEnv, once } = settings
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const key = openDevelopmentKey(dataDir)
-  const store = await openStore({ database: join(dataDir, 'arctos.sqlite') })
+  const store = await openStore({ database: join(dataDir, 'arctos.sqlite'), environment: 'test' })
   ends.push(() => store.close())
   await store.migrate()
   const { issuer, apiOrigin, setServer, setApi } = await openPorts(settings, ends)

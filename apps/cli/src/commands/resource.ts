@@ -27,7 +27,10 @@ interface CreateOptions extends RawOptions {
 export function registerResource(program: Command): void {
   const resource = program.command('resource').description('protected resources (APIs)')
 
-  storeCommand(resource, 'create', 'register a resource, with a credential for introspection', ['keyFile'])
+  storeCommand(resource, 'create', 'register a resource, with a credential for introspection', [
+    'keyFile',
+    'environment',
+  ])
     .argument('<identifier>', 'its URL, as tokens carry it in aud')
     .option('--scope <WORD=MEANING>', 'a scope and what it allows; repeatable', gather)
     .option('--opaque', 'issue opaque tokens instead of JWTs')
@@ -56,6 +59,7 @@ export function registerResource(program: Command): void {
 
   storeCommand(resource, 'new-secret', 'add a shared secret; the former one verifies until: arctos key retire', [
     'keyFile',
+    'environment',
   ])
     .argument('<identifier>')
     .option('--in <SECONDS>', 'when it begins to sign: the resource has to know it by then', '3600')
@@ -159,7 +163,7 @@ export async function createResource(
   const created = await store.createResource({ settings, sharedSecret, actor: operator })
   if (created.outcome === 'identifier_taken')
     throw new CommandError(`there is a resource or client ${settings.identifier} already`)
-  const secret = formatOpaqueToken('clientSecret', randomBytes(32))
+  const secret = formatOpaqueToken('clientSecret', randomBytes(32), store.environment)
   const client = await store.createClient({
     settings: {
       name: `resource server of ${settings.identifier}`.slice(0, 200),

@@ -31,6 +31,7 @@ export function registerServe(program: Command): void {
     'database',
     'databaseConnections',
     'keyFile',
+    'environment',
     'signingAlgorithm',
     'defaultResource',
     'tlsCert',
@@ -51,7 +52,11 @@ async function run(configuration: Configuration): Promise<void> {
   const kek = openKey(configuration)
   const tls = readTls(configuration)
   const { database } = placeOf(configuration)
-  const store = await openStore({ database, connections: configuration.databaseConnections })
+  const store = await openStore({
+    database,
+    connections: configuration.databaseConnections,
+    environment: configuration.environment,
+  })
   let late: NodeJS.Timeout | undefined
   try {
     await prepareSchema(store, database)

@@ -142,7 +142,7 @@ function resourceServerSettings(name: string, identifier: string): ClientSetting
 }
 
 function sampleClient(key: KeyEncryptionKey, id: string): SampleClient {
-  return { id, secret: formatOpaqueToken('clientSecret', deriveKey(key, `arctos sample secret ${id}`)) }
+  return { id, secret: formatOpaqueToken('clientSecret', deriveKey(key, `arctos sample secret ${id}`), 'test') }
 }
 
 function samplePassword(key: KeyEncryptionKey): Secret {

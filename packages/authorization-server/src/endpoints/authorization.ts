@@ -52,7 +52,7 @@ export async function giveCode(
   form: Spending | undefined,
 ): Promise<{ readonly outcome: IssueCodeOutcome['outcome']; readonly answer: Response }> {
   // RFC 6749 §10.10: 256 bits of chance; only their hash is kept.
-  const code = formatOpaqueToken('authorizationCode', context.random(32)).reveal()
+  const code = formatOpaqueToken('authorizationCode', context.random(32), context.store.environment).reveal()
   const { outcome } = await context.store.issueCode({
     codeHash: sha256Base64url(code),
     form,

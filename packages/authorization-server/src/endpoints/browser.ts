@@ -55,7 +55,7 @@ export async function openBrowserSession(
   browser: Browser,
   user: { readonly id: string; readonly passwordHash: string },
 ): Promise<OpenedSession | undefined> {
-  const token = formatOpaqueToken('session', context.random(sessionBytes)).reveal()
+  const token = formatOpaqueToken('session', context.random(sessionBytes), context.store.environment).reveal()
   const hash = sha256Base64url(token)
   const { outcome } = await context.store.openSession({
     hash,

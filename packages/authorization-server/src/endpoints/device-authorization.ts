@@ -66,7 +66,7 @@ async function start(
   const scopes = requestedScopes(client, resources, parameters.get('scope'), true)
   for (let draw = 0; draw < drawLimit; draw++) {
     // RFC 8628 §5.2: 256 bits of chance; only their hash is kept.
-    const device = formatOpaqueToken('deviceCode', context.random(32)).reveal()
+    const device = formatOpaqueToken('deviceCode', context.random(32), context.store.environment).reveal()
     const user = drawUserCode(context.random)
     const started = await context.store.startDevice({
       deviceCodeHash: sha256Base64url(device),

@@ -1,4 +1,11 @@
-import { formatScope, introspectionAnswerType, Refusal, resourceKey, sha256Base64url } from '@arctos/core'
+import {
+  formatScope,
+  introspectionAnswerType,
+  opaqueOriginOf,
+  Refusal,
+  resourceKey,
+  sha256Base64url,
+} from '@arctos/core'
 import { authenticateClient } from '../client-authentication/authenticate.ts'
 import type { ServerContext } from '../context.ts'
 import { prefers } from '../http/accept.ts'
@@ -67,7 +74,7 @@ async function introspect(
   event: JournalEvent,
 ): Promise<object> {
   // `token_type_hint` is not needed: the three kinds cannot be taken for each other.
-  if (token.startsWith('arctos_rt_')) return await introspectRefresh(context, caller, token)
+  if (opaqueOriginOf(token)?.kind === 'refreshToken') return await introspectRefresh(context, caller, token)
   const access = await liveAccess(context, token)
   if (access === undefined || !mayKnow(caller, access)) return inactive
   event.jti = access.jti

@@ -30,7 +30,8 @@ export const deviceCode: GrantType = {
     event.outcome = redeemed.outcome
     if (redeemed.outcome !== 'redeemed') throw refusalOf(redeemed)
     const { access, scopes, family, grantId } = redeemed
-    const refreshToken = family && formatRefreshToken(context.keys.refreshKey(), { grantId, ...family })
+    const refreshToken =
+      family && formatRefreshToken(context.keys.refreshKey(), { grantId, ...family }, context.store.environment)
     return { access, scopes, refreshToken }
   },
 }

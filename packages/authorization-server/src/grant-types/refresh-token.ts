@@ -36,8 +36,9 @@ export const refreshToken: GrantType = {
     if (!('successor' in rotated)) throw refuse(rotated, event)
     const { access, scopes, successor, replayStreak } = rotated
     if (replayStreak >= replayStreakAlarm) event.alarm = 'refresh_replay_streak'
-    // The successor keeps its family's key: a retry must give the very same text.
-    return { access, scopes, refreshToken: formatRefreshToken(presented.key, successor) }
+    // The successor keeps its family's key and environment: a retry must give the very same text.
+    const refreshToken = formatRefreshToken(presented.key, successor, presented.environment)
+    return { access, scopes, refreshToken }
   },
 }
 

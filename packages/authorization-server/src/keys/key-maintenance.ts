@@ -136,5 +136,5 @@ export async function makeSharedSecret(
   const bytes = Buffer.from(random(sharedSecretBytes))
   const sealed = sealKey(kek, id, sealPurpose({ purpose: 'shared_secret', resourceKey }), bytes, random(12))
   const key = { id, purpose: 'shared_secret', algorithm: 'HS256', resourceKey, sealed, activeInSeconds } as const
-  return { key, secret: formatOpaqueToken('sharedSecret', bytes) }
+  return { key, secret: formatOpaqueToken('sharedSecret', bytes, store.environment) }
 }

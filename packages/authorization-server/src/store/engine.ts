@@ -1,3 +1,4 @@
+import type { SecretEnvironment } from '@arctos/core'
 import type { ChangeVerb, ReadVerb } from './transaction.ts'
 
 // The engines run verbs without knowing their types; `createStore` is where input and result meet them again.
@@ -42,6 +43,8 @@ export interface EngineSources {
   /** Epoch milliseconds; PostgreSQL takes the database's own clock when absent. */
   readonly now?: (() => number) | undefined
   readonly random: (byteLength: number) => Buffer
+  /** What secrets made here say of themselves; `live` when absent. */
+  readonly environment?: SecretEnvironment | undefined
 }
 
 /** Changes in one transaction at the most, so that the event loop gets its turn (PROTOCOL §4). */

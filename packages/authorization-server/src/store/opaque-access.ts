@@ -7,13 +7,13 @@ const expiryLength = 4
 
 /** Makes an opaque access token, with the key of its row. It begins with its expiry, which its client is told anyway. */
 export function mintOpaqueAccess(
-  { random }: Pick<Transaction, 'random'>,
+  { random, environment }: Pick<Transaction, 'random' | 'environment'>,
   expiresAt: number,
 ): { readonly token: Secret; readonly key: string } {
   const bytes = Buffer.allocUnsafe(byteLength)
   bytes.writeUInt32BE(expiresAt)
   random(byteLength - expiryLength).copy(bytes, expiryLength)
-  const token = formatOpaqueToken('accessToken', bytes)
+  const token = formatOpaqueToken('accessToken', bytes, environment)
   return { token, key: keyOf(bytes, token.reveal()) }
 }
 

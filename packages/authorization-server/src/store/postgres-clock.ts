@@ -16,7 +16,7 @@ const moveMark =
 export type StoreClock = ReturnType<typeof createClock>
 
 /** The store's clock: the database's, but never before a second that was used (PROTOCOL §1). */
-export function createClock(pool: pg.Pool, { now, random }: EngineSources) {
+export function createClock(pool: pg.Pool, { now, random, environment = 'live' }: EngineSources) {
   let highestMs = 0
   let readMs = 0
   let readAt = Number.NEGATIVE_INFINITY
@@ -39,7 +39,7 @@ export function createClock(pool: pg.Pool, { now, random }: EngineSources) {
      */
     async read(client: pg.PoolClient): Promise<Transaction & { readonly markMs: number }> {
       const { markMs, nowMs, notBefore } = await query(client)
-      return { nowMs, now: Math.floor(nowMs / 1000), notBefore, random, markMs }
+      return { nowMs, now: Math.floor(nowMs / 1000), notBefore, random, environment, markMs }
     },
     /** Moves the stored mark, once a second, so that a database whose clock is set back does not go back itself. */
     async mark(
@@ -57,7 +57,7 @@ export function createClock(pool: pg.Pool, { now, random }: EngineSources) {
         await reading
       }
       highestMs = Math.max(highestMs, now?.() ?? Math.floor(readMs + performance.now() - readAt), readMs)
-      return { nowMs: highestMs, now: Math.floor(highestMs / 1000), random }
+      return { nowMs: highestMs, now: Math.floor(highestMs / 1000), random, environment }
     },
   }
 }

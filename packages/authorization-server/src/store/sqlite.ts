@@ -63,6 +63,7 @@ export function openSqlite(path: string, sources: EngineSources): Engine {
   }
 
   const clock = createClock(answer, sources.now ?? Date.now)
+  const { random, environment = 'live' } = sources
 
   // Reads of one turn share a snapshot: to begin and end one costs more than most look-ups do.
   let isReading = false
@@ -88,7 +89,7 @@ export function openSqlite(path: string, sources: EngineSources): Engine {
       endReading()
       // Also when nothing will be written: a token must not be issued beside a revocation that another process commits.
       database.exec('BEGIN IMMEDIATE')
-      const transaction: Transaction = { ...clock.tick(), random: sources.random }
+      const transaction: Transaction = { ...clock.tick(), random, environment }
       const results = runTogether(database, arrivals, ({ verb, input }) => drive(verb.run(transaction, input)))
       database.exec('COMMIT')
       return results
@@ -122,7 +123,7 @@ export function openSqlite(path: string, sources: EngineSources): Engine {
       try {
         beginReading()
         // On the only connection a read sees what is committed: a batch runs within one turn and never leaves it open.
-        return drive(verb.run({ ...clock.peek(), random: sources.random }, input))
+        return drive(verb.run({ ...clock.peek(), random, environment }, input))
       } catch (error) {
         throw unavailable(error)
       }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { SecretEnvironment } from '@arctos/core'
 import type { Change, Engine, Read } from './engine.ts'
 import type { VerbDefinition } from './transaction.ts'
 import { issueForClient } from './verbs/access.ts'
@@ -78,10 +79,13 @@ type Method<Definition> =
   Definition extends VerbDefinition<infer Input, infer Result> ? (input: Input) => Promise<Result> : never
 
 /** The store: its verbs, and what the life of a database needs. Every method rejects with `StoreUnavailable` on a fault. */
-export type Store = { readonly [Name in keyof Verbs]: Method<Verbs[Name]> } & Omit<Engine, 'read' | 'change'>
+export type Store = { readonly [Name in keyof Verbs]: Method<Verbs[Name]> } & Omit<Engine, 'read' | 'change'> & {
+    /** What the secrets that are made here say of themselves. */
+    readonly environment: SecretEnvironment
+  }
 
-/** Puts the verbs on an engine. */
-export function createStore(engine: Engine): Store {
+/** Puts the verbs on an engine, which makes its secrets for the same environment. */
+export function createStore(engine: Engine, environment: SecretEnvironment = 'live'): Store {
   const { read, change, ...life } = engine
   const methods = Object.entries(verbs).map(([name, verb]) => [
     name,
@@ -89,7 +93,7 @@ export function createStore(engine: Engine): Store {
       ? (input: never) => read({ verb, input } as Read)
       : (input: never) => change({ verb, input } as Change),
   ])
-  return { ...(Object.fromEntries(methods) as Pick<Store, keyof Verbs>), ...life }
+  return { ...(Object.fromEntries(methods) as Pick<Store, keyof Verbs>), ...life, environment }
 }
 
 const poolBytes = 8_192

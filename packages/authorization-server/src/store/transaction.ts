@@ -1,3 +1,5 @@
+import type { SecretEnvironment } from '@arctos/core'
+
 /**
  * A verb is a generator: it yields statements and is handed their rows. SQLite runs it straight through, PostgreSQL awaits each
  * answer, and the verb, with all that decides in it, is written once.
@@ -28,6 +30,8 @@ export interface Moment {
   readonly now: number
   /** Random bytes. */
   readonly random: (byteLength: number) => Buffer
+  /** Where secrets are made. */
+  readonly environment: SecretEnvironment
 }
 
 /** The same for a verb that changes or issues. */

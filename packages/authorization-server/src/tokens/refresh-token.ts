@@ -1,4 +1,12 @@
-import { equalInConstantTime, formatOpaqueToken, hmacSha256, parseOpaqueToken, type Secret } from '@arctos/core'
+import {
+  equalInConstantTime,
+  formatOpaqueToken,
+  hmacSha256,
+  opaqueOriginOf,
+  parseOpaqueToken,
+  type Secret,
+  type SecretEnvironment,
+} from '@arctos/core'
 import type { KeyRing } from '../keys/key-ring.ts'
 import type { RefreshKey } from '../keys/opened-keys.ts'
 import type { Presented } from '../store/verbs/refresh.ts'
@@ -11,19 +19,25 @@ const tagAt = 52
 const byteLength = 68
 
 /** Writes the refresh token of one generation. Its tag proves later that we made it, without any look-up. */
-export function formatRefreshToken(key: RefreshKey, { grantId, generation, secret }: Presented): Secret {
+export function formatRefreshToken(
+  key: RefreshKey,
+  { grantId, generation, secret }: Presented,
+  environment: SecretEnvironment = 'live',
+): Secret {
   const bytes = Buffer.alloc(byteLength)
   key.kid.copy(bytes)
   bytes.write(grantId, idAt, 'base64url')
   bytes.writeUInt32BE(generation, generationAt)
   secret.copy(bytes, secretAt)
   tagOf(key, bytes).copy(bytes, tagAt)
-  return formatOpaqueToken('refreshToken', bytes)
+  return formatOpaqueToken('refreshToken', bytes, environment)
 }
 
 /** A refresh token that is ours, with the key that made it. */
 export interface GenuineRefreshToken extends Presented {
   readonly key: RefreshKey
+  /** Where its family was made: its successors say the same. */
+  readonly environment: SecretEnvironment
 }
 
 /** Reads a refresh token; `undefined` when its checksum or tag is wrong, which takes no SQL to find out (A3). */
@@ -34,6 +48,7 @@ export function parseRefreshToken(keys: KeyRing, text: string): GenuineRefreshTo
   if (!equalInConstantTime(tagOf(key, bytes), bytes.subarray(tagAt))) return undefined
   return {
     key,
+    environment: opaqueOriginOf(text)?.environment ?? 'live',
     grantId: bytes.toString('base64url', idAt, generationAt),
     generation: bytes.readUInt32BE(generationAt),
     secret: bytes.subarray(secretAt, tagAt),

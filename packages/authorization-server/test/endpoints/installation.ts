@@ -9,7 +9,7 @@ import {
   type ResourceSettings,
   type Store,
 } from '@arctos/authorization-server'
-import { type Reason, sha256Base64url } from '@arctos/core'
+import { type Reason, type SecretEnvironment, sha256Base64url } from '@arctos/core'
 import { type DatabaseKind, makeDatabase } from './databases.ts'
 
 /** An authorization server with resources, clients and a user. Its time stands still until it is moved. */
@@ -66,16 +66,18 @@ export interface InstallationOptions extends Partial<AuthorizationServerOptions>
   readonly database?: DatabaseKind
   /** An address instead of a kind: the caller's own database, which stays. */
   readonly url?: string
+  /** What its secrets say of themselves. */
+  readonly environment?: SecretEnvironment
 }
 
 const defaultIssuer = 'https://issuer.example'
 
 export async function install(options: InstallationOptions = {}): Promise<Installation> {
-  const { database = 'sqlite', url, ...given } = options
+  const { database = 'sqlite', url, environment, ...given } = options
   const made = url === undefined ? await makeDatabase(database) : { url, drop: async () => undefined }
   // A little behind the time of this machine, for verifiers that use it: nothing may lie in their future.
   const clock = createClock(Date.now() - 10_000)
-  const store = await openStore({ database: made.url, now: clock.now })
+  const store = await openStore({ database: made.url, now: clock.now, environment })
   await store.migrate()
   await registerResources(store, clock)
   await registerClients(store)

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { mintOpaqueAccess, opaqueAccessKey } from '../../src/store/opaque-access.ts'
 
 const expiresAt = 1_795_000_000
-const mint = (at = expiresAt) => mintOpaqueAccess({ random: randomBytes }, at)
+const mint = (at = expiresAt) => mintOpaqueAccess({ random: randomBytes, environment: 'live' }, at)
 
 describe('the key of an opaque access token', () => {
   it('is computed from the token alone', () => {

@@ -22,7 +22,7 @@ describe('a refresh token', () => {
   it('brings back what it was made of, at every generation that it can count', () => {
     for (const generation of [0, 1, 0xffff, 0xffffffff]) {
       const text = formatRefreshToken(key, { ...presented, generation }).reveal()
-      expect(parseRefreshToken(ringOf(key), text)).toEqual({ ...presented, generation, key })
+      expect(parseRefreshToken(ringOf(key), text)).toEqual({ environment: 'live', ...presented, generation, key })
     }
   })
 
