@@ -4,14 +4,14 @@ import {
   importVerificationKey,
   isVerificationKey,
   Refusal,
-  sha256Base64url,
+  sha256,
   type UnverifiedClientAssertion,
   type VerificationKey,
   verifyClientAssertion,
 } from '@arctos/core'
 import type { ServerContext } from '../context.ts'
 import type { Parameters } from '../parameters.ts'
-import { clientKeys, type RegisteredClient } from '../store/registered-client.ts'
+import { type ClientSecret, clientKeys, type RegisteredClient, secretLimit } from '../store/registered-client.ts'
 import { clockMarginSeconds, type Spending } from '../store/verbs/spent.ts'
 import { type ClientCredentials, readCredentials } from './credentials.ts'
 
@@ -81,7 +81,7 @@ function proveClient(
   switch (credentials.method) {
     case 'client_secret_basic':
     case 'client_secret_post':
-      proveSecret(credentials.secret.reveal(), client)
+      proveSecret(context, credentials.secret.reveal(), client)
       return undefined
     case 'private_key_jwt':
       return assertion && client && proveAssertion(context, assertion, client)
@@ -90,14 +90,38 @@ function proveClient(
   }
 }
 
-const nobodysHash = 'A'.repeat(43)
+/** What nobody's secret hashes to; it stands where a client has fewer secrets than it may have, or where there is no client. */
+const nobodysHash = Buffer.alloc(32, 0xa5)
+const nobodysHashes = Array.from({ length: secretLimit }, () => nobodysHash)
+const hashes = new WeakMap<readonly ClientSecret[], readonly Buffer[]>()
 
-/** Machine-made secrets have 256 bits, so a plain hash keeps them; hashes are compared in constant time. */
-function proveSecret(secret: string, client: RegisteredClient | undefined): void {
-  const expected = client?.secretHash ?? nobodysHash
-  const matches = equalInConstantTime(Buffer.from(sha256Base64url(secret)), Buffer.from(expected))
-  if (client !== undefined && !matches)
+/**
+ * Machine-made secrets have 256 bits, so a plain hash keeps them. Every hash that the client may have is compared, in constant
+ * time, whichever it is and whether there is one.
+ */
+function proveSecret(context: ServerContext, secret: string, client: RegisteredClient | undefined): void {
+  const presented = sha256(secret)
+  const expected = client === undefined ? nobodysHashes : hashesOf(client)
+  let found = -1
+  for (const [index, hash] of expected.entries()) if (equalInConstantTime(presented, hash)) found = index
+  if (client === undefined) return
+  const known = client.secrets[found]
+  if (known === undefined)
     throw new Refusal('client.secret_wrong', { check: 'client_secret', received: 'another secret' })
+  const now = Math.floor(context.now() / 1_000)
+  if (known.expiresAt !== undefined && known.expiresAt <= now)
+    throw new Refusal('client.secret_wrong', { check: 'expiry', expected: `before ${known.expiresAt}`, received: now })
+}
+
+/** The hashes of its secrets, filled up to the number that a client may have; made once for each version of the client. */
+function hashesOf({ secrets }: RegisteredClient): readonly Buffer[] {
+  let known = hashes.get(secrets)
+  if (known === undefined) {
+    const own = secrets.map(({ hash }) => Buffer.from(hash, 'base64url'))
+    known = nobodysHashes.map((nobodys, index) => own[index] ?? nobodys)
+    hashes.set(secrets, known)
+  }
+  return known
 }
 
 function proveAssertion(

@@ -1,7 +1,7 @@
 import { createRecentCache, type JsonObject } from '@arctos/core'
 import { z } from 'zod'
 import { isRedirectUri } from '../redirect-uri.ts'
-import { integer, optionalInteger, optionalText, type Row, text } from './transaction.ts'
+import { integer, optionalInteger, type Row, text } from './transaction.ts'
 
 /** How a client proves itself (RFC 6749 §2.3, RFC 7523, RFC 8414 `token_endpoint_auth_methods_supported`). */
 export const clientAuthenticationMethods = [
@@ -56,12 +56,32 @@ export const clientSettings = z
 
 export type ClientSettings = z.infer<typeof clientSettings>
 
+/** The client that every personal access token is of. It gets no tokens in any other way. */
+export const personalTokenClient = 'personal-access-tokens'
+
+/** Secrets that a client or key may have at a time: one in use, and the one that follows it. */
+export const secretLimit = 2
+
+const clientSecret = z.strictObject({
+  /** SHA-256 of it, base64url. */
+  hash: z.string(),
+  /** Epoch seconds. */
+  madeAt: z.number(),
+  /** From then on it proves nothing (epoch seconds); absent: it works until it is removed. */
+  expiresAt: z.number().optional(),
+})
+
+/** One secret of a client, as far as it is kept. */
+export type ClientSecret = Readonly<z.infer<typeof clientSecret>>
+
+const clientSecrets = z.array(clientSecret).max(secretLimit)
+
 /** A registered client as one transaction saw it. */
 export interface RegisteredClient {
   readonly id: string
   readonly settings: ClientSettings
-  /** SHA-256 of the secret, base64url. */
-  readonly secretHash: string | undefined
+  /** At most two; the very same list for every read of one version. */
+  readonly secrets: readonly ClientSecret[]
   readonly notBefore: number
   readonly disabledAt: number | undefined
   readonly createdAt: number
@@ -76,22 +96,25 @@ export function clientKeys(client: RegisteredClient): readonly JsonObject[] {
   return (client.settings.keys ?? []) as readonly JsonObject[]
 }
 
-export const clientColumns = 'id, version, settings, secret_hash, not_before, disabled_at, created_at'
+export const clientColumns = 'id, version, settings, secrets, not_before, disabled_at, created_at'
 
-// The row is read for every request, so that a change counts at once; its settings are parsed once a version.
-const parsed = createRecentCache<number, ClientSettings>(1_000)
+// The row is read for every request, so that a change counts at once; its settings and secrets are parsed once a version.
+const parsed = createRecentCache<number, Pick<RegisteredClient, 'settings' | 'secrets'>>(1_000)
 
 export function clientOfRow(row: Row): RegisteredClient {
   const version = integer(row, 'version')
-  let settings = parsed.get(version)
-  if (settings === undefined) {
-    settings = clientSettings.parse(JSON.parse(text(row, 'settings')))
-    parsed.set(version, settings)
+  let known = parsed.get(version)
+  if (known === undefined) {
+    known = {
+      settings: clientSettings.parse(JSON.parse(text(row, 'settings'))),
+      secrets: clientSecrets.parse(JSON.parse(text(row, 'secrets'))),
+    }
+    parsed.set(version, known)
   }
   return {
     id: text(row, 'id'),
-    settings,
-    secretHash: optionalText(row, 'secret_hash'),
+    settings: known.settings,
+    secrets: known.secrets,
     notBefore: integer(row, 'not_before'),
     disabledAt: optionalInteger(row, 'disabled_at'),
     createdAt: integer(row, 'created_at'),

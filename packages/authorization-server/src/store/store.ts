@@ -7,6 +7,7 @@ import { listApplications, withdrawApplication } from './verbs/applications.ts'
 import { issueCode } from './verbs/approval.ts'
 import { forgetAttempts, takeAttempt } from './verbs/attempts.ts'
 import { numberAudit, readAudit } from './verbs/audit.ts'
+import { addClientSecret, listClientSecrets, removeClientSecret } from './verbs/client-secrets.ts'
 import { createClient, deleteClient, listClients, readClient, updateClient } from './verbs/clients.ts'
 import { redeemCode } from './verbs/codes.ts'
 import { readConsent } from './verbs/consents.ts'
@@ -20,6 +21,7 @@ import { recoverLostWindow } from './verbs/recovery.ts'
 import { rotateRefresh } from './verbs/refresh.ts'
 import { createResource, listResources, readResources } from './verbs/resources.ts'
 import { revokeFamily, revokeJwt, revokeOpaque } from './verbs/revocation.ts'
+import { recordSecretUses } from './verbs/secret-uses.ts'
 import { closeSession, openSession, readSession } from './verbs/sessions.ts'
 import { spendOnce } from './verbs/spent.ts'
 import { changeUser, createUser, listUsers, readUserByName } from './verbs/users.ts'
@@ -31,6 +33,10 @@ const verbs = {
   createClient,
   updateClient,
   deleteClient,
+  addClientSecret,
+  removeClientSecret,
+  listClientSecrets,
+  recordSecretUses,
   readResources,
   listResources,
   createResource,

@@ -42,7 +42,7 @@ describe.each(engines)('registration on %s', (engine) => {
       expect(client).toMatchObject({
         id: created.id,
         settings,
-        secretHash: 'hash',
+        secrets: [{ hash: 'hash', madeAt: client?.createdAt }],
         notBefore: 0,
         disabledAt: undefined,
       })
@@ -60,7 +60,10 @@ describe.each(engines)('registration on %s', (engine) => {
       const { clientId } = await register(test)
       const before = await test.store.readClient(clientId)
       await test.store.updateClient({ id: clientId, secretHash: 'other', actor })
-      expect(await test.store.readClient(clientId)).toEqual({ ...before, secretHash: 'other' })
+      expect(await test.store.readClient(clientId)).toEqual({
+        ...before,
+        secrets: [{ hash: 'other', madeAt: before?.createdAt }],
+      })
     })
 
     it('that are unknown cannot be changed or deleted', async () => {

@@ -101,7 +101,7 @@ describe('SQLite', () => {
         new Set(['StoreUnavailable']),
       )
       expect(await test.query('SELECT COUNT(*) AS rows FROM attempts')).toEqual([{ rows: 0 }])
-      expect(await test.store.listClients(undefined)).toEqual([])
+      expect(await test.store.listUsers(undefined)).toEqual([])
       await engine.change(limitPages, 1_000_000)
       expect((await Promise.allSettled(fill())).every(({ status }) => status === 'fulfilled')).toBe(true)
     })

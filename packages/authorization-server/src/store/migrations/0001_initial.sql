@@ -26,11 +26,12 @@ CREATE TABLE resources (
 );
 
 -- settings: JSON (name, kind of authentication, grant types, redirect URIs, scopes, public keys).
+-- secrets: JSON, two at the most (hash, when it was made, when it expires).
 CREATE TABLE clients (
   id TEXT PRIMARY KEY,
   version BIGINT NOT NULL,
   settings TEXT NOT NULL,
-  secret_hash TEXT,
+  secrets TEXT NOT NULL,
   not_before BIGINT NOT NULL,
   disabled_at BIGINT,
   created_at BIGINT NOT NULL
@@ -264,3 +265,46 @@ CREATE TABLE cut_offs (
 );
 CREATE INDEX cut_offs_expiry ON cut_offs (expires_at);
 CREATE INDEX cut_offs_latest ON cut_offs (not_before);
+
+-- API keys of services (user_id NULL) and personal access tokens of users. The id is a grant id: tokens that were given for a key
+-- carry it, and end with it. expires_at NULL: never, which somebody asked for. Ended keys stay until keep_until, for the list.
+CREATE TABLE api_keys (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  client_id TEXT NOT NULL,
+  user_id TEXT,
+  resource_key TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  issued_at BIGINT NOT NULL,
+  not_before BIGINT NOT NULL,
+  expires_at BIGINT,
+  ended_at BIGINT,
+  ended_reason TEXT,
+  keep_until BIGINT
+);
+CREATE INDEX api_keys_client ON api_keys (client_id);
+CREATE INDEX api_keys_user ON api_keys (user_id);
+CREATE INDEX api_keys_expiry ON api_keys (keep_until);
+
+-- The secrets of a key, two at the most: a new one works beside the old one while programs change over.
+CREATE TABLE api_key_secrets (
+  hash TEXT PRIMARY KEY,
+  key_id TEXT NOT NULL,
+  made_at BIGINT NOT NULL,
+  expires_at BIGINT,
+  keep_until BIGINT
+);
+CREATE INDEX api_key_secrets_key ON api_key_secrets (key_id);
+CREATE INDEX api_key_secrets_expiry ON api_key_secrets (keep_until);
+
+-- When a secret of a key or client was used last, by its hash. Gathered in memory and written once a minute for all of them.
+CREATE TABLE secret_uses (
+  hash TEXT PRIMARY KEY,
+  used_at BIGINT NOT NULL,
+  keep_until BIGINT NOT NULL
+);
+CREATE INDEX secret_uses_expiry ON secret_uses (keep_until);
+
+-- The client of all personal access tokens. Disabled or deleted, it ends them, and nobody gets new ones.
+INSERT INTO clients (id, version, settings, secrets, not_before, created_at) VALUES ('personal-access-tokens', 0,
+  '{"name":"Personal access tokens","authenticationMethods":["none"],"grantTypes":[],"redirectUris":[]}', '[]', 0, 0);

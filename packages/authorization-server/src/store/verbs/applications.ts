@@ -11,7 +11,7 @@ export interface Application {
   readonly since: number
 }
 
-const clientOf = 'c.id, c.version, c.settings, c.secret_hash, c.not_before, c.disabled_at, c.created_at'
+const clientOf = 'c.id, c.version, c.settings, c.secrets, c.not_before, c.disabled_at, c.created_at'
 
 /** Live grants, and consents that are remembered beyond them: both are access, and both can be withdrawn. */
 export const listApplications = defineVerb({

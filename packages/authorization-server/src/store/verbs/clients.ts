@@ -10,6 +10,7 @@ import {
 } from '../registered-client.ts'
 import { longestAccessSeconds } from '../registered-resource.ts'
 import { defineVerb, first, integer, run, type Transaction, type Verb } from '../transaction.ts'
+import { formatSecrets, tellSecret } from './client-secrets.ts'
 import { cutOff } from './cut-off.ts'
 import { endGrantsOf } from './grants.ts'
 import { nameLock } from './names.ts'
@@ -36,6 +37,7 @@ export interface NewClient {
   /** Chosen by the operator, else drawn. */
   readonly id?: string | undefined
   readonly settings: ClientSettings
+  /** SHA-256 of its first secret, base64url. */
   readonly secretHash?: string | undefined
   readonly actor: string
 }
@@ -57,11 +59,11 @@ export const createClient = defineVerb({
     if (taken !== undefined) return { outcome: 'id_taken' }
     const former = yield* first('SELECT not_before FROM former_clients WHERE id = $1', id)
     yield* run(
-      'INSERT INTO clients (id, version, settings, secret_hash, not_before, created_at) VALUES ($1, $2, $3, $4, $5, $6)',
+      'INSERT INTO clients (id, version, settings, secrets, not_before, created_at) VALUES ($1, $2, $3, $4, $5, $6)',
       id,
       newVersion(transaction),
       JSON.stringify(clientSettings.parse(settings)),
-      secretHash ?? null,
+      formatSecrets(secretHash === undefined ? [] : [{ hash: secretHash, madeAt: transaction.now }]),
       former === undefined ? 0 : integer(former, 'not_before'),
       transaction.now,
     )
@@ -74,6 +76,7 @@ export const createClient = defineVerb({
 export interface ClientChange {
   readonly id: string
   readonly settings?: ClientSettings | undefined
+  /** SHA-256 of a secret that replaces all that there are, at once. To rotate without an interruption: `addClientSecret`. */
   readonly secretHash?: string | undefined
   readonly disabled?: boolean | undefined
   readonly actor: string
@@ -87,13 +90,15 @@ export const updateClient = defineVerb({
     const row = yield* first(`SELECT ${clientColumns} FROM clients WHERE id = $1`, change.id)
     if (row === undefined) return { outcome: 'unknown' }
     const client = clientOfRow(row)
+    const { secretHash } = change
     yield* run(
-      'UPDATE clients SET version = $1, settings = $2, secret_hash = $3 WHERE id = $4',
+      'UPDATE clients SET version = $1, settings = $2, secrets = $3 WHERE id = $4',
       newVersion(transaction),
       JSON.stringify(clientSettings.parse(change.settings ?? client.settings)),
-      change.secretHash ?? client.secretHash ?? null,
+      formatSecrets(secretHash === undefined ? client.secrets : [{ hash: secretHash, madeAt: transaction.now }]),
       change.id,
     )
+    if (secretHash !== undefined) yield* tellSecret(transaction, client.id, 'update')
     if (change.settings !== undefined || change.secretHash !== undefined) {
       yield* record(transaction, 'client.updated', change.actor, { client: change.id })
     }
