@@ -179,7 +179,7 @@ async function registerClient(
 ): Promise<void> {
   const known = await store.readClient(id)
   const secretHash = secret && sha256Base64url(secret.reveal())
-  const isSame = JSON.stringify(known?.settings) === JSON.stringify(settings) && known?.secretHash === secretHash
+  const isSame = JSON.stringify(known?.settings) === JSON.stringify(settings) && known?.secrets[0]?.hash === secretHash
   if (known !== undefined && isSame && known.disabledAt === undefined) return
   if (known === undefined) await store.createClient({ id, settings, secretHash, actor })
   else
