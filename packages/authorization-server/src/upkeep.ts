@@ -16,7 +16,10 @@ export function startUpkeep(context: ServerContext): () => Promise<void> {
     startLoop(context, 'sequencer', sequencerIntervalMs, async (isEnding) => {
       while ((await store.numberAudit(auditPage)).numbered === auditPage && !isEnding());
     }),
-    startLoop(context, 'keys', keysIntervalMs, () => keys.maintain()),
+    startLoop(context, 'keys', keysIntervalMs, async () => {
+      await keys.maintain()
+      await keys.maintainEvents()
+    }),
     // Until nothing is left: rows expire as fast as they are made, and a page a time could fall behind.
     startLoop(context, 'purge', purgeIntervalMs, async (isEnding) => {
       while ((await store.purgeExpired(purgePage)).deleted >= purgePage && !isEnding());

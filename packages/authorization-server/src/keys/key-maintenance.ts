@@ -15,11 +15,11 @@ export interface KeyMaking {
 
 const day = 86_400
 /** How often the signing key changes by itself. */
-const rotationSeconds = 30 * day
+export const rotationSeconds = 30 * day
 /** A new key is published this long before it signs: guards hold a key set for 60 s at the most. */
-const leadSeconds = 120
+export const leadSeconds = 120
 /** A replaced key verifies this much longer: the longest life of a token. */
-const overlapSeconds = day
+export const overlapSeconds = day
 
 /**
  * Adds the keys that are missing or due, and retires replaced ones. Ages are those of the store's clock, and the store decides
@@ -54,7 +54,7 @@ export async function maintainKeys(
  * A signing key goes once a younger one of its algorithm has signed for longer than any token lives. One of another algorithm
  * replaces nothing: another node may still be configured for the former. Only an operator retires the last of an algorithm.
  */
-function isReplaced(key: SealedKey, signing: readonly SealedKey[]): boolean {
+export function isReplaced(key: SealedKey, signing: readonly SealedKey[]): boolean {
   return signing.some(
     (other) =>
       other.algorithm === key.algorithm && other.activeAt > key.activeAt && other.activeForSeconds > overlapSeconds,

@@ -8,6 +8,7 @@ import {
   sha256Base64url,
   type VerificationKey,
 } from '@arctos/core'
+import { maintainEventKeys } from './event-keys.ts'
 import { type KeyMaking, maintainKeys, rotateSigningKey } from './key-maintenance.ts'
 import { createKeyReader, type OpenedKeys, type RefreshKey, receiptKeySeconds } from './opened-keys.ts'
 import type { SigningAlgorithm } from './signing-key.ts'
@@ -29,6 +30,12 @@ export interface KeyRing {
   readonly receiptKeys: () => readonly ReceiptKey[]
   /** Keys for what forms carry: proof that they come from our own page. */
   readonly formKey: () => KeyObject
+  /** The key that signs security events now; made when it is first asked for, unless upkeep was faster. */
+  readonly eventKey: () => Promise<SigningKey>
+  /** The published keys of security events, apart from those of tokens. */
+  readonly eventJwks: () => Promise<{ readonly body: string; readonly etag: string }>
+  /** Adds an event key that is missing or due; apart from `maintain`, for making one takes long and no start waits for it. */
+  readonly maintainEvents: () => Promise<void>
   /** Reads the store again, and adds keys that are missing or due. */
   readonly maintain: () => Promise<void>
   /** Adds a signing key now; it signs after the time that guards need to see it, or at once in an emergency. */
@@ -61,6 +68,23 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   }
   await maintain()
 
+  let makingEvents: Promise<void> | undefined
+  const maintainEvents = (): Promise<void> => {
+    makingEvents ??= (async () => {
+      if (await maintainEventKeys(options, opened.sealed)) await load()
+    })().finally(() => {
+      makingEvents = undefined
+    })
+    return makingEvents
+  }
+  const events = async (): Promise<OpenedKeys['events']> => {
+    const published = () => opened.events.filter((key) => key.retiredAt === undefined)
+    // Another node may have made one since this node has read the keys.
+    if (published().length === 0) await load()
+    if (published().length === 0) await maintainEvents()
+    return published()
+  }
+
   return {
     ...useKeys(
       signingAlgorithm,
@@ -68,6 +92,17 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
       () => nodeSeconds() + storeIsAhead,
     ),
     maintain,
+    maintainEvents,
+    async eventKey() {
+      const [keys, at] = [await events(), nodeSeconds() + storeIsAhead]
+      const key = keys.findLast(({ activeAt }) => activeAt <= at) ?? keys[0]
+      if (key === undefined) throw new Error('there is no event key')
+      return key.signing
+    },
+    async eventJwks() {
+      const body = JSON.stringify({ keys: (await events()).map((key): JsonObject => key.publicJwk) })
+      return { body, etag: `"${sha256Base64url(body)}"` }
+    },
     async rotate({ immediately, actor }) {
       const rotated = await rotateSigningKey(options, { algorithm: signingAlgorithm, immediately, actor })
       if (rotated.outcome !== 'added') throw new Error('a rotation that names its algorithm is not ambiguous')
@@ -82,7 +117,7 @@ function useKeys(
   algorithm: SigningAlgorithm,
   opened: () => OpenedKeys,
   seconds: () => number,
-): Omit<KeyRing, 'maintain' | 'rotate'> {
+): Omit<KeyRing, 'maintain' | 'rotate' | 'maintainEvents' | 'eventKey' | 'eventJwks'> {
   const published = () => opened().signing.filter((key) => key.retiredAt === undefined)
   const secrets = () => opened().sharedSecrets.filter((key) => key.retiredAt === undefined)
   return {

@@ -22,6 +22,8 @@ export interface OpenedKeys {
   readonly receipt: readonly (ReceiptKey & { readonly createdAt: number })[]
   readonly form: readonly KeyObject[]
   readonly sharedSecrets: readonly RingSecret[]
+  /** Keys that sign security events. */
+  readonly events: readonly RingKey[]
 }
 
 export const receiptKeySeconds = 8 * 86_400
@@ -33,23 +35,26 @@ export const receiptKeySeconds = 8 * 86_400
 export function createKeyReader(store: Store, issuer: string, kek: KeyEncryptionKey): () => Promise<OpenedKeys> {
   const materials = new Map<string, Buffer>()
   let known: readonly RingKey[] = []
+  let knownEvents: readonly RingKey[] = []
 
   const open = (key: SealedKey): Buffer => {
     const material = materials.get(key.id) ?? unsealKey(kek, key.id, sealPurpose(key), key.sealed)
     materials.set(key.id, material)
     return material
   }
-  const openSigning = (key: SealedKey): RingKey =>
+  const openPair = (known: readonly RingKey[], key: SealedKey): RingKey =>
     known.find((ring) => ring.signing.kid === key.id && ring.retiredAt === key.retiredAt) ??
     importSigningKey(issuer, parseJsonObjectText(key.publicJwk ?? '') ?? {}, open(key), key)
 
   return async () => {
     const sealed = await store.listKeys(undefined)
     const of = (purpose: KeyPurpose) => sealed.filter((key) => key.purpose === purpose)
-    known = of('signing').map(openSigning)
+    known = of('signing').map((key) => openPair(known, key))
+    knownEvents = of('events').map((key) => openPair(knownEvents, key))
     return {
       sealed,
       signing: known,
+      events: knownEvents,
       refresh: of('refresh').map((key) => openRefreshKey(key.id, open(key))),
       receipt: of('receipt').map((key) => openReceiptKey(key, open(key))),
       form: of('form').map((key) => createSecretKey(open(key))),

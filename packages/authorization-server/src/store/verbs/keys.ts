@@ -14,14 +14,14 @@ import {
 } from '../transaction.ts'
 
 /** What a key is for. No key serves two purposes. */
-export type KeyPurpose = 'signing' | 'refresh' | 'receipt' | 'form' | 'shared_secret'
+export type KeyPurpose = 'signing' | 'refresh' | 'receipt' | 'form' | 'shared_secret' | 'events'
 
 /** A key as the database has it: sealed. */
 export interface SealedKey {
   readonly id: string
   readonly purpose: KeyPurpose
   readonly algorithm: string
-  /** Public JWK as JSON; signing keys only. */
+  /** Public JWK as JSON; signing and event keys only. */
   readonly publicJwk: string | undefined
   /** The resource that knows it; shared secrets only. */
   readonly resourceKey: string | undefined
@@ -157,12 +157,12 @@ export const retireKey = defineVerb({
   ): Verb<{ readonly outcome: 'retired' | 'unknown' | 'last' }> {
     const key = yield* first(
       `SELECT purpose, resource_key, algorithm, active_at FROM keys
-       WHERE id = $1 AND purpose IN ('signing', 'shared_secret') AND retired_at IS NULL`,
+       WHERE id = $1 AND purpose IN ('signing', 'shared_secret', 'events') AND retired_at IS NULL`,
       id,
     )
     if (key === undefined) return { outcome: 'unknown' }
     const resource = optionalText(key, 'resource_key')
-    const signing = `purpose = '${resource === undefined ? 'signing' : 'shared_secret'}' AND retired_at IS NULL`
+    const signing = `purpose = '${text(key, 'purpose')}' AND retired_at IS NULL`
     const other =
       ifReplacedForSeconds === undefined
         ? yield* first(
