@@ -66,6 +66,17 @@ export { formatScope, isScopeWord, missingScopes, parseScope } from './scope.ts'
 export { Secret } from './secret.ts'
 export { type SecretPattern, secretPatterns } from './secret-patterns.ts'
 export {
+  decodeUnverifiedSecurityEvent,
+  type NoSecurityEvent,
+  type RevocationSnapshot,
+  type SecurityEvent,
+  type SecurityEventExpectation,
+  type SecurityEventProblem,
+  type UnverifiedSecurityEvent,
+  verifyRevocationSnapshot,
+  verifySecurityEvent,
+} from './security-event.ts'
+export {
   importSharedSecret,
   isSharedSecretKey,
   type RejectedSecret,
@@ -75,5 +86,20 @@ export {
   verifySharedSecretJws,
 } from './shared-secret.ts'
 export { encodeHeader, type SigningKey, signCompactJws, signCompactJwsAsync, verifySignature } from './signature.ts'
+export {
+  decodeStatusList,
+  decodeUnverifiedStatusList,
+  encodeStatusList,
+  readStatusReference,
+  type StatusList,
+  type StatusListExpectation,
+  type StatusReference,
+  statusAt,
+  statusListType,
+  statusTypes,
+  type UnverifiedStatusList,
+  type VerifiedStatusList,
+  verifyStatusList,
+} from './status-list.ts'
 export { checkTokenKind, type TokenKindName } from './token-kinds.ts'
 export { createTurnBatch, type Settled, type TurnBatch, type TurnBatchOptions } from './turn-batch.ts'

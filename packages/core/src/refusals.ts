@@ -110,6 +110,20 @@ export const refusals = {
     spec: 'RFC 6749 §3.2',
     fix: 'Use a method that the Allow header lists.',
   },
+  'request.not_acceptable': {
+    ...badRequest,
+    status: 406,
+    sentence: 'There is no answer of a type that the request accepts.',
+    spec: 'RFC 9110 §15.5.7',
+    fix: 'Accept the media type that is named as expected.',
+  },
+  'request.not_offered': {
+    ...badRequest,
+    status: 501,
+    sentence: 'What the request asks for is not offered.',
+    spec: 'RFC 9110 §15.6.2',
+    fix: 'Leave out the parameter that is named as received.',
+  },
   'request.limited': {
     code: 'temporarily_unavailable',
     status: 429,
@@ -586,6 +600,16 @@ export const refusals = {
     spec: 'RFC 9470 §3',
     fix: 'Send the user to the authorization server with the max_age of the challenge, and call again with the new token. A token without auth_time cannot say how old its authentication is.',
   },
+  'token.status_unknown': {
+    ...badToken,
+    spec: 'RFC 6750 §3.1',
+    fix: 'The token names no entry of a status list, or one that the list does not have. Check the issuer, and whether the API has to demand it.',
+  },
+  'status.unavailable': {
+    ...unavailable,
+    spec: 'RFC 9110 §15.6.4',
+    fix: 'The status list of the token could not be had, or could not be trusted. Check the address and the answer of the list at the issuer.',
+  },
   'keys.unavailable': {
     ...unavailable,
     spec: 'RFC 9110 §15.6.4',
@@ -595,6 +619,16 @@ export const refusals = {
     ...unavailable,
     spec: 'RFC 7662 §2.3',
     fix: 'The issuer could not be asked about the token. Check its address and the introspection credential.',
+  },
+  'revocation.unsynced': {
+    ...unavailable,
+    spec: 'RFC 9110 §15.6.4',
+    fix: 'The guard does not know yet what was taken back. `api.revocationStatus()` names the last problem: the address of the authorization server, or the credential of `revocations`.',
+  },
+  'revocation.stale': {
+    ...unavailable,
+    spec: 'RFC 9110 §15.6.4',
+    fix: 'The revocation feed has been silent for longer than this route allows. `api.revocationStatus()` names the last problem; `staleAfterSeconds`, `unavailableAfterSeconds` and `whenStale` say what is allowed.',
   },
 
   // ---- our own faults

@@ -17,7 +17,12 @@ const kinds = {
   /** The per-resource switch for foreign verifiers that refuse `at+jwt`; the claims then have to tell it from an ID token. */
   untypedAccessToken: { types: ['at+jwt', 'jwt'], mayOmitType: false },
   introspectionAnswer: { types: ['token-introspection+jwt'], mayOmitType: false },
+  /** A list of statuses: draft-ietf-oauth-status-list-21 §5.1. */
+  statusList: { types: ['statuslist+jwt'], mayOmitType: false },
   clientAssertion: { types: ['client-authentication+jwt', 'jwt'], mayOmitType: true },
+  securityEvent: { types: ['secevent+jwt'], mayOmitType: false },
+  /** What signs the snapshot of a revocation feed. */
+  revocationSnapshot: { types: ['revocation-snapshot+jwt'], mayOmitType: false },
 } as const satisfies Record<string, TokenKind>
 
 export type TokenKindName = keyof typeof kinds

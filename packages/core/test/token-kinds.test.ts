@@ -17,11 +17,13 @@ const accessTokenTypes = ['at+jwt', 'application/at+jwt', 'AT+JWT', 'Application
 const plainTypes = ['JWT', 'jwt', 'application/jwt', 'application/JWT']
 const assertionTypes = ['client-authentication+jwt', 'application/client-authentication+jwt']
 const answerTypes = ['token-introspection+jwt', 'Application/Token-Introspection+JWT']
+const eventTypes = ['secevent+jwt', 'application/secevent+jwt']
+const snapshotTypes = ['revocation-snapshot+jwt', 'Application/Revocation-Snapshot+JWT']
+const listTypes = ['statuslist+jwt', 'application/StatusList+JWT']
 const foreignTypes = [
   'dpop+jwt',
   'logout+jwt',
-  'secevent+jwt',
-  'statuslist+jwt',
+  'statuslist+cwt',
   'oauth-authz-req+jwt',
   'JWE',
   'JOSE',
@@ -38,13 +40,25 @@ const foreignTypes = [
   'at\u200b+jwt',
   'jwt\0',
 ]
-const everyType = [undefined, ...accessTokenTypes, ...plainTypes, ...assertionTypes, ...answerTypes, ...foreignTypes]
+const everyType = [
+  undefined,
+  ...accessTokenTypes,
+  ...plainTypes,
+  ...assertionTypes,
+  ...answerTypes,
+  ...eventTypes,
+  ...snapshotTypes,
+  ...foreignTypes,
+]
 
 const expected: Record<TokenKindName, readonly (string | undefined)[]> = {
   accessToken: accessTokenTypes,
   untypedAccessToken: [...accessTokenTypes, ...plainTypes],
   introspectionAnswer: answerTypes,
+  statusList: listTypes,
   clientAssertion: [undefined, ...plainTypes, ...assertionTypes],
+  securityEvent: eventTypes,
+  revocationSnapshot: snapshotTypes,
 }
 
 describe.each(Object.keys(expected) as TokenKindName[])('kind %s', (kind) => {
