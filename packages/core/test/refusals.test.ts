@@ -19,7 +19,7 @@ describe.each(reasons)('refusal %s', (reason) => {
   it('has a status that fits its code', () => {
     const statuses: Readonly<Record<string, readonly number[]>> = {
       '': [401],
-      invalid_request: [400, 405, 413],
+      invalid_request: [400, 405, 406, 413, 501],
       invalid_client: [400, 401],
       invalid_token: [401],
       insufficient_scope: [403],

@@ -46,6 +46,7 @@ const everyType = [
   ...plainTypes,
   ...assertionTypes,
   ...answerTypes,
+  ...listTypes,
   ...eventTypes,
   ...snapshotTypes,
   ...foreignTypes,
