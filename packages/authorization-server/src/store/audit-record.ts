@@ -28,6 +28,11 @@ export type AuditKind =
   | 'token.revoked'
   | 'key.created'
   | 'key.retired'
+  | 'grant.cut_off'
+  | 'user.cut_off'
+  | 'client.cut_off'
+  | 'actor.cut_off'
+  | 'issuer.cut_off'
   | 'issuer.recovered'
 
 /** Writes one record, unnumbered, in the transaction of the change that it tells of. */

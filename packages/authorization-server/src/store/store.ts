@@ -11,6 +11,14 @@ import { addClientSecret, listClientSecrets, removeClientSecret } from './verbs/
 import { createClient, deleteClient, listClients, readClient, updateClient } from './verbs/clients.ts'
 import { redeemCode } from './verbs/codes.ts'
 import { readConsent } from './verbs/consents.ts'
+import {
+  cutOffActor,
+  cutOffAll,
+  cutOffClaims,
+  cutOffClient,
+  cutOffSubject,
+  cutOffUserAtClient,
+} from './verbs/cut-offs.ts'
 import { pollDevice, redeemDevice, startDevice } from './verbs/device-codes.ts'
 import { decideDevice, enterUserCode } from './verbs/device-decisions.ts'
 import { numberRevocations, readFeed, readFeedHead } from './verbs/feed.ts'
@@ -20,7 +28,7 @@ import { purgeExpired } from './verbs/purge.ts'
 import { recoverLostWindow } from './verbs/recovery.ts'
 import { rotateRefresh } from './verbs/refresh.ts'
 import { createResource, listResources, readResources } from './verbs/resources.ts'
-import { revokeFamily, revokeJwt, revokeOpaque } from './verbs/revocation.ts'
+import { revokeFamily, revokeGrant, revokeJwt, revokeOpaque } from './verbs/revocation.ts'
 import { recordSecretUses } from './verbs/secret-uses.ts'
 import { closeSession, openSession, readSession } from './verbs/sessions.ts'
 import { spendOnce } from './verbs/spent.ts'
@@ -61,8 +69,15 @@ const verbs = {
   introspectOpaque,
   readLiveGrant,
   revokeFamily,
+  revokeGrant,
   revokeJwt,
   revokeOpaque,
+  cutOffClient,
+  cutOffSubject,
+  cutOffUserAtClient,
+  cutOffActor,
+  cutOffAll,
+  cutOffClaims,
   listApplications,
   withdrawApplication,
   spendOnce,

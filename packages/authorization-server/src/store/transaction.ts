@@ -36,8 +36,11 @@ export interface Moment {
 
 /** The same for a verb that changes or issues. */
 export interface Transaction extends Moment {
-  /** Tokens issued before this time are dead, all of them (epoch seconds). */
-  readonly notBefore: number
+  /**
+   * Tokens issued before this time are dead, all of them (epoch seconds). Whoever raises it raises it here, too, for those that
+   * come behind in the same transaction.
+   */
+  notBefore: number
 }
 
 /** Runs one statement inside a verb. */

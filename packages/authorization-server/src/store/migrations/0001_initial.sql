@@ -151,6 +151,7 @@ CREATE TABLE grants (
 CREATE INDEX grants_user ON grants (user_id, client_id);
 CREATE INDEX grants_client ON grants (client_id);
 CREATE INDEX grants_expiry ON grants (keep_until);
+CREATE INDEX grants_cut_off ON grants (not_before) WHERE not_before > 0;
 
 -- Opaque access tokens only; a JWT is stored nowhere. token_key = expiry in hex, then SHA-256 of the token: rows lie in the
 -- order of their expiry, so that inserts append.
@@ -308,3 +309,29 @@ CREATE INDEX secret_uses_expiry ON secret_uses (keep_until);
 -- The client of all personal access tokens. Disabled or deleted, it ends them, and nobody gets new ones.
 INSERT INTO clients (id, version, settings, secrets, not_before, created_at) VALUES ('personal-access-tokens', 0,
   '{"name":"Personal access tokens","authenticationMethods":["none"],"grantTypes":[],"redirectUris":[]}', '[]', 0, 0);
+
+-- One row for each stream of security events, which is one for each process that guards: where it stands in the ledger (`acked`:
+-- everything up to it is acknowledged), what it is told about itself meanwhile (`notices`), and, where events are pushed, which
+-- node does it and until when. resource_key NULL: a receiver that is told everything. `settings`: JSON.
+CREATE TABLE streams (
+  id TEXT PRIMARY KEY,
+  client_id TEXT NOT NULL,
+  resource_key TEXT,
+  audience TEXT NOT NULL,
+  method TEXT NOT NULL,
+  settings TEXT NOT NULL,
+  status TEXT NOT NULL,
+  reason TEXT,
+  status_ms BIGINT NOT NULL,
+  acked BIGINT NOT NULL,
+  notices TEXT NOT NULL,
+  verified_ms BIGINT NOT NULL,
+  created_at BIGINT NOT NULL,
+  timeout_seconds BIGINT,
+  expires_at BIGINT,
+  pushed_by TEXT,
+  pushed_until_ms BIGINT NOT NULL
+);
+CREATE INDEX streams_client ON streams (client_id, created_at);
+CREATE INDEX streams_pushed ON streams (pushed_until_ms) WHERE method = 'push';
+CREATE INDEX streams_expiry ON streams (expires_at);

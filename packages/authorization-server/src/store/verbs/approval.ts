@@ -39,7 +39,8 @@ export const issueCode = defineVerb({
     const { clientId, userId, authenticatedAt } = approval
     const principals = yield* livePrincipals(transaction, clientId, userId, Number.MAX_SAFE_INTEGER)
     // A sign-in that a new password has ended since the page was shown approves nothing any more.
-    if (principals === undefined || authenticatedAt < principals.userNotBefore) return { outcome: 'principal_disabled' }
+    if (principals === undefined || authenticatedAt < principals.signInNotBefore)
+      return { outcome: 'principal_disabled' }
     // A withdrawal may have come since the consent was read.
     if (approval.reliesOnConsent === true && missingScopes(approval.scopes, yield* agreedScopes(approval)).length > 0) {
       return { outcome: 'not_agreed' }

@@ -9,6 +9,7 @@ import {
   type RegisteredClient,
 } from '../registered-client.ts'
 import { longestAccessSeconds } from '../registered-resource.ts'
+import { tell } from '../revocation-entry.ts'
 import { defineVerb, first, integer, run, type Transaction, type Verb } from '../transaction.ts'
 import { formatSecrets, tellSecret } from './client-secrets.ts'
 import { cutOff } from './cut-off.ts'
@@ -115,7 +116,8 @@ function* setDisabled(
   disabled: boolean,
   actor: string,
 ): Verb<void> {
-  const notBefore = disabled ? yield* cutOff(transaction, client.notBefore, 'users') : client.notBefore
+  const before = client.notBefore
+  const notBefore = disabled ? yield* cutOff(transaction, { kind: 'client', before }) : before
   yield* run(
     'UPDATE clients SET disabled_at = $1, not_before = $2 WHERE id = $3',
     disabled ? (client.disabledAt ?? transaction.now) : null,
@@ -123,6 +125,16 @@ function* setDisabled(
     client.id,
   )
   yield* record(transaction, disabled ? 'client.disabled' : 'client.enabled', actor, { client: client.id })
+  if (disabled) yield* tellClient(transaction, client.id, notBefore, 'disabled')
+}
+
+function* tellClient(
+  transaction: Transaction,
+  clientId: string,
+  issuedBefore: number,
+  reason: 'disabled' | 'client_deleted',
+): Verb<void> {
+  yield* tell(transaction, { kind: 'client', clientId, issuedBefore }, { reason, initiator: 'admin' })
 }
 
 export const deleteClient = defineVerb({
@@ -137,7 +149,7 @@ export const deleteClient = defineVerb({
     yield* run('DELETE FROM device_codes WHERE client_id = $1', id)
     yield* run('DELETE FROM consents WHERE client_id = $1', id)
     yield* run('DELETE FROM clients WHERE id = $1', id)
-    const notBefore = yield* cutOff(transaction, integer(row, 'not_before'), 'users')
+    const notBefore = yield* cutOff(transaction, { kind: 'client', before: integer(row, 'not_before') })
     yield* run(
       `INSERT INTO former_clients (id, not_before, expires_at) VALUES ($1, $2, $3)
        ON CONFLICT (id) DO UPDATE SET not_before = excluded.not_before, expires_at = excluded.expires_at`,
@@ -146,6 +158,7 @@ export const deleteClient = defineVerb({
       notBefore + longestAccessSeconds,
     )
     yield* record(transaction, 'client.deleted', actor, { client: id, not_before: notBefore })
+    yield* tellClient(transaction, id, notBefore, 'client_deleted')
     return { outcome: 'changed' }
   },
   locks: ({ id }) => oneClient(id),

@@ -61,7 +61,7 @@ export const decideDevice = defineVerb({
       return { outcome: 'not_waiting' }
     const principals = yield* livePrincipals(transaction, clientId, userId, Number.MAX_SAFE_INTEGER)
     // A sign-in that a new password has ended since the page was shown approves nothing any more.
-    const isSignedIn = principals !== undefined && authenticatedAt >= principals.userNotBefore
+    const isSignedIn = principals !== undefined && authenticatedAt >= principals.signInNotBefore
     if (approved && !isSignedIn) return { outcome: 'principal_disabled' }
     const outcome = approved ? 'approved' : 'denied'
     yield* run(

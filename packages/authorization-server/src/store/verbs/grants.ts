@@ -1,4 +1,5 @@
 import { record, recordEach } from '../audit-record.ts'
+import { type Initiator, type ToldEntry, tellEach } from '../revocation-entry.ts'
 import {
   first,
   integer,
@@ -22,6 +23,7 @@ export type GrantEnd =
   | 'withdrawn'
   | 'client_deleted'
   | 'recovered'
+  | 'leaked'
 
 /** A grant on one device, and its refresh family. */
 export interface Grant {
@@ -86,16 +88,38 @@ export function words(list: string): readonly string[] {
   return list === '' ? [] : list.split(' ')
 }
 
-/** Ends one grant, once; an ended one keeps its first reason. Returns whether this call did it. */
-export function* endGrant(transaction: Transaction, grantId: string, reason: GrantEnd, actor: string): Verb<boolean> {
-  const { changes } = yield* run(
-    'UPDATE grants SET ended_at = $1, ended_reason = $2 WHERE id = $3 AND ended_at IS NULL',
+/** Who causes an end, unless somebody else did; nobody is told of those that a lapse of time or a cut-off has ended already. */
+const initiators: Readonly<Record<GrantEnd, Initiator | 'untold'>> = {
+  expired: 'untold',
+  disabled: 'untold',
+  client_deleted: 'untold',
+  recovered: 'untold',
+  reuse: 'policy',
+  fork: 'policy',
+  code_replayed: 'policy',
+  leaked: 'policy',
+  revoked: 'user',
+  withdrawn: 'user',
+}
+
+/** Ends one grant, once, and tells of it; an ended one keeps its first reason. Returns whether this call did it. */
+export function* endGrant(
+  transaction: Transaction,
+  grantId: string,
+  reason: GrantEnd,
+  actor: string,
+  initiator: Initiator | 'untold' = initiators[reason],
+): Verb<boolean> {
+  const row = yield* first(
+    `UPDATE grants SET ended_at = $1, ended_reason = $2 WHERE id = $3 AND ended_at IS NULL RETURNING ${toldColumns}`,
     transaction.now,
     reason,
     grantId,
   )
-  if (changes === 1) yield* record(transaction, 'grant.ended', actor, { grant: grantId, reason })
-  return changes === 1
+  if (row === undefined) return false
+  yield* record(transaction, 'grant.ended', actor, { grant: grantId, reason })
+  yield* tellGrants(transaction, [row], reason, initiator)
+  return true
 }
 
 /** Ends every live grant of a client, or of a user at one client. */
@@ -104,28 +128,51 @@ export function* endGrantsOf(
   whose: { readonly clientId: string; readonly userId?: string },
   reason: GrantEnd,
   actor: string,
+  initiator: Initiator | 'untold' = initiators[reason],
 ): Verb<number> {
   const end = 'UPDATE grants SET ended_at = $1, ended_reason = $2 WHERE client_id = $3 AND ended_at IS NULL'
   const ending = [transaction.now, reason, whose.clientId] as const
   const { rows } =
     whose.userId === undefined
-      ? yield* run(`${end} RETURNING id`, ...ending)
-      : yield* run(`${end} AND user_id = $4 RETURNING id`, ...ending, whose.userId)
+      ? yield* run(`${end} RETURNING ${toldColumns}`, ...ending)
+      : yield* run(`${end} AND user_id = $4 RETURNING ${toldColumns}`, ...ending, whose.userId)
   yield* recordEach(
     transaction,
     'grant.ended',
     actor,
     rows.map((row) => ({ grant: text(row, 'id'), reason })),
   )
+  yield* tellGrants(transaction, rows, reason, initiator)
   return rows.length
+}
+
+const toldColumns = 'id, user_id, client_id, resources'
+
+function* tellGrants(
+  transaction: Transaction,
+  rows: readonly Row[],
+  reason: GrantEnd,
+  initiator: Initiator | 'untold',
+): Verb<void> {
+  if (initiator === 'untold') return
+  const entryOf = (row: Row): ToldEntry => ({
+    entry: {
+      kind: 'grant',
+      grantId: text(row, 'id'),
+      userId: text(row, 'user_id'),
+      clientId: text(row, 'client_id'),
+    },
+    resources: words(text(row, 'resources')),
+  })
+  yield* tellEach(transaction, rows.map(entryOf), { reason, initiator })
 }
 
 /** The principals of a grant as one transaction sees them, or `undefined` where one is disabled, deleted or cut off. */
 export interface Principals {
   /** The latest cut-off of all that the grant depends on. */
   readonly notBefore: number
-  /** The user's own. */
-  readonly userNotBefore: number
+  /** That of the user's sign-ins: a session from before it gives nothing any more. */
+  readonly signInNotBefore: number
 }
 
 /** Whether what was made at `issuedAt` for this user and client still holds (PROTOCOL §1, A7). */
@@ -136,13 +183,15 @@ export function* livePrincipals(
   issuedAt: number,
 ): Verb<Principals | undefined> {
   const row = yield* first(
-    `SELECT c.not_before AS client_not_before, u.not_before AS user_not_before FROM clients c, users u
-     WHERE c.id = $1 AND u.id = $2 AND c.disabled_at IS NULL AND u.disabled_at IS NULL`,
+    `SELECT c.not_before AS client_not_before, u.not_before AS user_not_before,
+       (SELECT not_before FROM cut_offs WHERE kind = 'pair' AND subject = $2 AND client_id = $1) AS pair_not_before
+     FROM clients c, users u WHERE c.id = $1 AND u.id = $2 AND c.disabled_at IS NULL AND u.disabled_at IS NULL`,
     clientId,
     userId,
   )
   if (row === undefined) return undefined
-  const userNotBefore = integer(row, 'user_not_before')
-  const notBefore = Math.max(transaction.notBefore, integer(row, 'client_not_before'), userNotBefore)
-  return issuedAt < notBefore ? undefined : { notBefore, userNotBefore }
+  const signInNotBefore = Math.max(transaction.notBefore, integer(row, 'user_not_before'))
+  const pairNotBefore = optionalInteger(row, 'pair_not_before') ?? 0
+  const notBefore = Math.max(signInNotBefore, integer(row, 'client_not_before'), pairNotBefore)
+  return issuedAt < notBefore ? undefined : { notBefore, signInNotBefore }
 }

@@ -1,4 +1,5 @@
 import { record } from '../audit-record.ts'
+import { tell } from '../revocation-entry.ts'
 import {
   defineVerb,
   first,
@@ -185,6 +186,15 @@ export const retireKey = defineVerb({
       id,
     )
     yield* record(transaction, 'key.retired', actor, { key: id })
+    // Where a newer one has replaced it for long enough, nothing is left that it signed, and nobody needs to be told.
+    if (ifReplacedForSeconds === undefined) {
+      const about = {
+        reason: 'revoked',
+        initiator: 'admin',
+        resources: resource === undefined ? undefined : [resource],
+      } as const
+      yield* tell(transaction, { kind: 'key', kid: id }, about)
+    }
     return { outcome: 'retired' }
   },
   locks: (): readonly Lock[] => [{ table: 'leases', key: 'keys', mode: 'update' }],

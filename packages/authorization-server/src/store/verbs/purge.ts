@@ -8,6 +8,8 @@ const expiring = [
   ['grants', 'id', 'keep_until'],
   ['access_tokens', 'token_key', 'expires_at'],
   ['revoked_tokens', 'jti', 'expires_at'],
+  ['revocations', 'id', 'expires_at'],
+  ['cut_offs', 'kind, subject, client_id', 'expires_at'],
   ['attempts', 'id', 'expires_at'],
   ['spent', 'kind, id', 'expires_at'],
   ['keys', 'id', 'expires_at'],

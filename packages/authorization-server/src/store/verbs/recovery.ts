@@ -1,4 +1,5 @@
 import { record } from '../audit-record.ts'
+import { tell } from '../revocation-entry.ts'
 import { defineVerb, first, integer, type Lock, run, type Verb } from '../transaction.ts'
 import { cutOff } from './cut-off.ts'
 
@@ -19,9 +20,8 @@ export const recoverLostWindow = defineVerb({
   *run(transaction, { actor }: { readonly actor: string }): Verb<Recovered> {
     const state = yield* first('SELECT epoch FROM issuer_state WHERE id = 1')
     const epoch = (state === undefined ? 0 : integer(state, 'epoch')) + 1
-    const behindClients = yield* cutOff(transaction, transaction.notBefore, 'clients')
-    const behindUsers = yield* cutOff(transaction, transaction.notBefore, 'users')
-    const notBefore = Math.max(behindClients, behindUsers)
+    const notBefore = yield* cutOff(transaction, { kind: 'all' })
+    transaction.notBefore = notBefore
     yield* run('UPDATE issuer_state SET epoch = $1, not_before = $2 WHERE id = 1', epoch, notBefore)
     const { changes: grants } = yield* run(
       "UPDATE grants SET ended_at = $1, ended_reason = 'recovered' WHERE ended_at IS NULL",
@@ -34,6 +34,7 @@ export const recoverLostWindow = defineVerb({
     yield* run('UPDATE codes SET spent_at = $1 WHERE spent_at IS NULL', transaction.now)
     yield* run('UPDATE device_codes SET spent_at = $1 WHERE spent_at IS NULL', transaction.now)
     yield* record(transaction, 'issuer.recovered', actor, { epoch, not_before: notBefore, grants })
+    yield* tell(transaction, { kind: 'all', issuedBefore: notBefore }, { reason: 'recovered', initiator: 'admin' })
     return { epoch, grants }
   },
   locks: (): readonly Lock[] => [{ table: 'issuer_state', key: '1', mode: 'update' }],

@@ -34,7 +34,7 @@ export const openSession = defineVerb({
     if (user === undefined) return { outcome: 'user_disabled' }
     if (passwordHash !== undefined && passwordHash !== user['password_hash']) return { outcome: 'user_disabled' }
     if (formerHash !== undefined) yield* run('DELETE FROM sessions WHERE hash = $1', formerHash)
-    const authenticatedAt = Math.max(transaction.now, integer(user, 'not_before'))
+    const authenticatedAt = Math.max(transaction.now, transaction.notBefore, integer(user, 'not_before'))
     yield* run(
       'INSERT INTO sessions (hash, user_id, authenticated_at, expires_at, acr) VALUES ($1, $2, $3, $4, $5)',
       hash,
@@ -45,15 +45,20 @@ export const openSession = defineVerb({
     )
     return { outcome: 'opened' }
   },
-  locks: ({ userId }) => [{ table: 'users', key: userId, mode: 'share' }],
+  locks: ({ userId }) => [
+    { table: 'issuer_state', key: '1', mode: 'share' },
+    { table: 'users', key: userId, mode: 'share' },
+  ],
 })
 
 export const readSession = defineVerb({
   kind: 'read',
   *run(moment, hash: string): Verb<Session | undefined> {
     const row = yield* first(
-      `SELECT s.user_id, s.authenticated_at, s.acr, u.username FROM sessions s JOIN users u ON u.id = s.user_id
-       WHERE s.hash = $1 AND s.expires_at > $2 AND u.disabled_at IS NULL AND s.authenticated_at >= u.not_before`,
+      `SELECT s.user_id, s.authenticated_at, s.acr, u.username
+       FROM sessions s JOIN users u ON u.id = s.user_id JOIN issuer_state i ON i.id = 1
+       WHERE s.hash = $1 AND s.expires_at > $2 AND u.disabled_at IS NULL
+         AND s.authenticated_at >= u.not_before AND s.authenticated_at >= i.not_before`,
       hash,
       moment.now,
     )

@@ -1,6 +1,17 @@
 import { record } from '../audit-record.ts'
 import { newId } from '../identifiers.ts'
-import { defineVerb, first, integer, optionalInteger, type Row, run, text, type Verb } from '../transaction.ts'
+import { tell } from '../revocation-entry.ts'
+import {
+  defineVerb,
+  first,
+  integer,
+  optionalInteger,
+  type Row,
+  run,
+  type Transaction,
+  text,
+  type Verb,
+} from '../transaction.ts'
 import type { ChangeOutcome } from './clients.ts'
 import { cutOff } from './cut-off.ts'
 import { nameLock } from './names.ts'
@@ -103,18 +114,38 @@ export const changeUser = defineVerb({
     if (row === undefined) return { outcome: 'unknown' }
     const user = userOfRow(row)
     const ends = passwordHash !== undefined || disabled === true
+    const before = user.notBefore
+    const notBefore = ends ? yield* cutOff(transaction, { kind: 'user', before }) : before
     yield* run(
       'UPDATE users SET password_hash = $1, disabled_at = $2, not_before = $3 WHERE id = $4',
       passwordHash ?? user.passwordHash,
       (disabled ?? user.disabledAt !== undefined) ? (user.disabledAt ?? transaction.now) : null,
-      ends ? yield* cutOff(transaction, user.notBefore, 'clients') : user.notBefore,
+      notBefore,
       id,
     )
     if (ends) yield* run('DELETE FROM sessions WHERE user_id = $1', id)
     if (passwordHash !== undefined) yield* record(transaction, 'user.password_changed', actor, { user: id })
     if (disabled !== undefined)
       yield* record(transaction, disabled ? 'user.disabled' : 'user.enabled', actor, { user: id })
+    if (ends) yield* tellUser(transaction, { id, passwordHash, actor }, notBefore)
     return { outcome: 'changed' }
   },
   locks: ({ id }) => [{ table: 'users', key: id, mode: 'update' }],
 })
+
+/** What a user's tokens end with and, for a new password, why: two events of one intention (PROTOCOL §7). */
+function* tellUser(
+  transaction: Transaction,
+  { id, passwordHash, actor }: UserChange,
+  issuedBefore: number,
+): Verb<void> {
+  const isNewPassword = passwordHash !== undefined
+  const about = {
+    reason: isNewPassword ? 'password_changed' : 'disabled',
+    initiator: actor === id ? 'user' : 'admin',
+    txn: newId(transaction),
+  } as const
+  yield* tell(transaction, { kind: 'subject', userId: id, issuedBefore }, about)
+  const changed = { principal: 'user', id, credential: 'password', change: 'update' } as const
+  if (isNewPassword) yield* tell(transaction, { kind: 'credential', ...changed }, about)
+}
