@@ -92,6 +92,7 @@ const order: readonly Lock['table'][] = [
   'codes',
   'device_codes',
   'grants',
+  'api_keys',
 ]
 
 /** Each row once, in its strongest mode, in the one order. */
@@ -139,6 +140,7 @@ const keyColumns: Readonly<Record<Lock['table'], string>> = {
   clients: 'id',
   users: 'id',
   grants: 'id',
+  api_keys: 'id',
   codes: 'hash',
   device_codes: 'hash',
   leases: 'name',

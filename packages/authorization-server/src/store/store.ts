@@ -3,6 +3,10 @@ import type { SecretEnvironment } from '@arctos/core'
 import type { Change, Engine, Read } from './engine.ts'
 import type { VerbDefinition } from './transaction.ts'
 import { issueForClient } from './verbs/access.ts'
+import { endApiKey, revokeApiKey } from './verbs/api-key-end.ts'
+import { removeApiKeySecret, rotateApiKey } from './verbs/api-key-secrets.ts'
+import { exchangeApiKey, findApiKey, introspectApiKey } from './verbs/api-key-use.ts'
+import { createApiKey, listApiKeys } from './verbs/api-keys.ts'
 import { listApplications, withdrawApplication } from './verbs/applications.ts'
 import { issueCode } from './verbs/approval.ts'
 import { forgetAttempts, takeAttempt } from './verbs/attempts.ts'
@@ -45,6 +49,15 @@ const verbs = {
   removeClientSecret,
   listClientSecrets,
   recordSecretUses,
+  createApiKey,
+  listApiKeys,
+  rotateApiKey,
+  removeApiKeySecret,
+  endApiKey,
+  revokeApiKey,
+  findApiKey,
+  introspectApiKey,
+  exchangeApiKey,
   readResources,
   listResources,
   createResource,

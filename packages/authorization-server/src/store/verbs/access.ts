@@ -42,6 +42,8 @@ export interface AccessOrder {
   readonly scopes: readonly string[]
   /** The latest cut-off of all that the token depends on. */
   readonly notBefore: number
+  /** It ends then at the latest (epoch seconds). */
+  readonly expiresBy?: number
 }
 
 /**
@@ -62,7 +64,7 @@ export function* issueAccess(transaction: Transaction, order: AccessOrder): Verb
     // RFC 9068 §2.2.3: what means something there. The grant may span other resources, and offline_access is for none of them.
     scopes: order.scopes.filter((word) => order.resources.some((each) => Object.hasOwn(each.scopes, word))),
     issuedAt,
-    expiresAt: issuedAt + lifetime,
+    expiresAt: Math.min(issuedAt + lifetime, order.expiresBy ?? Number.POSITIVE_INFINITY),
     authenticatedAt: order.authenticatedAt,
     acr: order.acr,
   }

@@ -11,6 +11,7 @@ import {
   text,
   type Verb,
 } from '../transaction.ts'
+import { endKey, endKeysOf } from './api-key-end.ts'
 
 /** Why a grant ended; `ended_reason` on its row. */
 export type GrantEnd =
@@ -116,13 +117,14 @@ export function* endGrant(
     reason,
     grantId,
   )
-  if (row === undefined) return false
+  // The id of an API key is a grant id, too.
+  if (row === undefined) return yield* endKey(transaction, grantId, { reason, actor, initiator })
   yield* record(transaction, 'grant.ended', actor, { grant: grantId, reason })
   yield* tellGrants(transaction, [row], reason, initiator)
   return true
 }
 
-/** Ends every live grant of a client, or of a user at one client. */
+/** Ends every live grant and API key of a client, or of a user at one client. */
 export function* endGrantsOf(
   transaction: Transaction,
   whose: { readonly clientId: string; readonly userId?: string },
@@ -143,7 +145,7 @@ export function* endGrantsOf(
     rows.map((row) => ({ grant: text(row, 'id'), reason })),
   )
   yield* tellGrants(transaction, rows, reason, initiator)
-  return rows.length
+  return rows.length + (yield* endKeysOf(transaction, whose, { reason, actor, initiator }))
 }
 
 const toldColumns = 'id, user_id, client_id, resources'

@@ -22,7 +22,8 @@ const stateColumns = `
   (SELECT not_before FROM issuer_state WHERE id = 1) AS all_not_before,
   (SELECT not_before FROM clients WHERE id = $1 AND disabled_at IS NULL) AS client_not_before,
   (SELECT not_before FROM users WHERE id = $2 AND disabled_at IS NULL) AS user_not_before,
-  (SELECT not_before FROM grants WHERE id = $3 AND ended_at IS NULL) AS grant_not_before,
+  (SELECT not_before FROM grants WHERE id = $3 AND ended_at IS NULL
+   UNION ALL SELECT not_before FROM api_keys WHERE id = $3 AND ended_at IS NULL) AS grant_not_before,
   (SELECT expires_at FROM revoked_tokens WHERE jti = $4) AS revoked`
 
 /** Whether a token is still good, apart from its signature and expiry (PROTOCOL §3). Client credentials have no grant. */
@@ -60,7 +61,8 @@ export const introspectOpaque = defineVerb({
          (SELECT not_before FROM issuer_state WHERE id = 1) AS all_not_before,
          (SELECT not_before FROM clients WHERE id = t.client_id AND disabled_at IS NULL) AS client_not_before,
          (SELECT not_before FROM users WHERE id = t.subject AND disabled_at IS NULL) AS user_not_before,
-         (SELECT not_before FROM grants WHERE id = t.grant_id AND ended_at IS NULL) AS grant_not_before,
+         (SELECT not_before FROM grants WHERE id = t.grant_id AND ended_at IS NULL
+          UNION ALL SELECT not_before FROM api_keys WHERE id = t.grant_id AND ended_at IS NULL) AS grant_not_before,
          (SELECT expires_at FROM revoked_tokens WHERE jti = t.jti) AS revoked
        FROM access_tokens t WHERE t.token_key = $1 AND t.expires_at > $2`,
       key,

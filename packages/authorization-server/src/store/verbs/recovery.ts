@@ -1,6 +1,7 @@
 import { record } from '../audit-record.ts'
 import { tell } from '../revocation-entry.ts'
 import { defineVerb, first, integer, type Lock, run, type Verb } from '../transaction.ts'
+import { endedKeySeconds } from './api-key-end.ts'
 import { cutOff } from './cut-off.ts'
 
 /** What a recovery ended. */
@@ -26,6 +27,11 @@ export const recoverLostWindow = defineVerb({
     const { changes: grants } = yield* run(
       "UPDATE grants SET ended_at = $1, ended_reason = 'recovered' WHERE ended_at IS NULL",
       transaction.now,
+    )
+    yield* run(
+      "UPDATE api_keys SET ended_at = $1, ended_reason = 'recovered', keep_until = $2 WHERE ended_at IS NULL",
+      transaction.now,
+      transaction.now + endedKeySeconds,
     )
     // So may sessions have been closed and consents withdrawn: everybody signs in and is asked again.
     yield* run('DELETE FROM sessions')

@@ -42,11 +42,12 @@ export interface GrantRevocation extends Omit<Taking, 'reason'> {
 
 export type GrantRevocationOutcome = RevocationOutcome | { readonly outcome: 'unknown' }
 
-/** Ends a grant with its refresh family and all that was derived from it, whoever's it is. */
+/** Ends a grant with its refresh family, or an API key, and all that was derived from it, whoever's it is. */
 export const revokeGrant = defineVerb({
   kind: 'change',
   *run(transaction, { grantId, reason, actor, initiator }: GrantRevocation): Verb<GrantRevocationOutcome> {
-    const row = yield* first('SELECT 1 AS known FROM grants WHERE id = $1', grantId)
+    const known = 'SELECT 1 AS known FROM grants WHERE id = $1 UNION SELECT 1 FROM api_keys WHERE id = $1'
+    const row = yield* first(known, grantId)
     if (row === undefined) return { outcome: 'unknown' }
     const ended = yield* endGrant(transaction, grantId, reason ?? 'revoked', actor, initiator)
     return { outcome: ended ? 'revoked' : 'nothing_to_revoke' }
