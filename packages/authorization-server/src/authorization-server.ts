@@ -1,5 +1,6 @@
 import type { Lifetimes, Peer, ServerContext } from './context.ts'
 import { createRouter } from './endpoints/router.ts'
+import { createSequencer } from './feed/sequencer.ts'
 import { checkIssuer, isLoopbackIssuer } from './issuer.ts'
 import { type Journal, silentJournal } from './journal.ts'
 import type { KeyEncryptionKey } from './keys/key-encryption.ts'
@@ -61,6 +62,7 @@ export async function createAuthorizationServer(options: AuthorizationServerOpti
   const context: ServerContext = {
     issuer,
     store,
+    sequencer: createSequencer(store),
     keys,
     receipts: createReceipts(keys, random, now),
     journal,

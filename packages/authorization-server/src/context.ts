@@ -1,3 +1,4 @@
+import type { Sequencer } from './feed/sequencer.ts'
 import type { Journal } from './journal.ts'
 import type { KeyRing } from './keys/key-ring.ts'
 import type { Receipts } from './receipts.ts'
@@ -9,6 +10,8 @@ export interface ServerContext {
   /** The issuer identifier; every address that we tell comes from it, never from a request (RFC 8414 §2). */
   readonly issuer: string
   readonly store: Store
+  /** Says where the feed of what was taken back stands; looks by itself once upkeep has started. */
+  readonly sequencer: Sequencer
   readonly keys: KeyRing
   readonly receipts: Receipts
   readonly journal: Journal

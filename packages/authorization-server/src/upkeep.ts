@@ -1,19 +1,22 @@
 import type { ServerContext } from './context.ts'
 
-const sequencerIntervalMs = 200
+const auditIntervalMs = 200
 const keysIntervalMs = 5_000
 const purgeIntervalMs = 30_000
 const auditPage = 200
 const purgePage = 500
 
 /**
- * The work of a node besides requests: it numbers the audit log, keeps the keys fresh, deletes what is past its time. Any number
- * of nodes may do it beside each other. A failure is tried again the next time, for each step stands by itself.
+ * The work of a node besides requests: it numbers what was taken back and the audit log, keeps the keys fresh, deletes what is past
+ * its time. Any number of nodes may do it beside each other. A failure is tried again the next time, for each step stands by itself.
  */
 export function startUpkeep(context: ServerContext): () => Promise<void> {
   const { store, keys } = context
   const loops = [
-    startLoop(context, 'sequencer', sequencerIntervalMs, async (isEnding) => {
+    context.sequencer.start((error) => noteFault(context, 'feed', error)),
+    startLoop(context, 'sequencer', auditIntervalMs, async (isEnding) => {
+      // An idle node writes nothing.
+      if (await store.isAuditNumbered(undefined)) return
       while ((await store.numberAudit(auditPage)).numbered === auditPage && !isEnding());
     }),
     startLoop(context, 'keys', keysIntervalMs, async () => {
@@ -30,6 +33,11 @@ export function startUpkeep(context: ServerContext): () => Promise<void> {
   }
 }
 
+function noteFault(context: ServerContext, name: string, error: unknown): void {
+  const fault = error instanceof Error ? `${error.name}: ${error.message}` : 'not an error'
+  context.journal.write({ endpoint: `upkeep ${name}`, fault: fault.slice(0, 300) })
+}
+
 function startLoop(
   context: ServerContext,
   name: string,
@@ -43,10 +51,7 @@ function startLoop(
     if (busy) return
     busy = true
     running = work(() => ending)
-      .catch((error: unknown) => {
-        const fault = error instanceof Error ? `${error.name}: ${error.message}` : 'not an error'
-        context.journal.write({ endpoint: `upkeep ${name}`, fault: fault.slice(0, 300) })
-      })
+      .catch((error: unknown) => noteFault(context, name, error))
       .finally(() => {
         busy = false
       })

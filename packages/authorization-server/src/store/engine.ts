@@ -1,4 +1,5 @@
 import type { SecretEnvironment } from '@arctos/core'
+import type { FeedHints } from './feed-hints.ts'
 import type { ChangeVerb, ReadVerb } from './transaction.ts'
 
 // The engines run verbs without knowing their types; `createStore` is where input and result meet them again.
@@ -16,7 +17,7 @@ export interface Read {
 }
 
 /** A database that runs verbs. */
-export interface Engine {
+export interface Engine extends FeedHints {
   readonly read: (read: Read) => Promise<unknown>
   readonly change: (change: Change) => Promise<unknown>
   /** Applies migrations that are missing; returns their names. */

@@ -22,7 +22,8 @@ export type Runner = (
   lock: (client: pg.PoolClient, claims: readonly Claim[]) => Promise<Locked>,
 ) => Promise<{ readonly values: ReadonlyMap<Change, unknown>; readonly locked: Locked }>
 
-export function createRunner(pool: pg.Pool, clock: StoreClock): Runner {
+/** @param onTold called after a commit that took something back */
+export function createRunner(pool: pg.Pool, clock: StoreClock, onTold: () => void): Runner {
   return async (claims, lock) => {
     const timeoutMs = Math.ceil(Math.max(leastMs, ...claims.map(remainingMs)))
     const prepare = async (client: pg.PoolClient) => {
@@ -32,7 +33,8 @@ export function createRunner(pool: pg.Pool, clock: StoreClock): Runner {
       await allDone([locking, reading])
       return { locked: await locking, moment: await reading }
     }
-    return await inTransaction(pool, timeoutMs, prepare, async (client, { locked, moment }) => {
+    let told = false
+    const done = await inTransaction(pool, timeoutMs, prepare, async (client, { locked, moment }) => {
       const values = new Map<Change, unknown>()
       const free = claims.filter((claim) => heldRow(claim, locked) === undefined)
       const lanes = lanesOf(free, locked).map(async (lane) => {
@@ -42,8 +44,11 @@ export function createRunner(pool: pg.Pool, clock: StoreClock): Runner {
         }
       })
       await allDone([clock.mark(client, moment), ...lanes])
+      told = moment.told === true
       return { values, locked }
     })
+    if (told) onTold()
+    return done
   }
 }
 

@@ -3,6 +3,7 @@ import { type Arrival, createChangeQueue } from './change-queue.ts'
 import { type Engine, type EngineSources, unavailable } from './engine.ts'
 import { createClock } from './postgres-clock.ts'
 import { drive, openPool } from './postgres-connection.ts'
+import { createPostgresHints } from './postgres-hints.ts'
 import { claimOf, heldRow, lockFree } from './postgres-locks.ts'
 import { migrate, pendingMigrations } from './postgres-migrations.ts'
 import { createStragglers } from './postgres-stragglers.ts'
@@ -23,7 +24,8 @@ export function openPostgres(url: string, options: PostgresOptions): Engine {
   const connections = options.connections ?? 16
   const pool = openPool(url, connections)
   const clock = createClock(pool, options)
-  const run = createRunner(pool, clock)
+  const hints = createPostgresHints(url, pool)
+  const run = createRunner(pool, clock, hints.tell)
   // A quarter of the connections for batches and a quarter for those who wait, so that neither keeps out the other, or reads.
   const share = Math.max(1, Math.floor(connections / 4))
   const stragglers = createStragglers(run, share, options.random)
@@ -46,6 +48,8 @@ export function openPostgres(url: string, options: PostgresOptions): Engine {
   const enqueue = createChangeQueue({ run: runBatch, limit: batchLimit, parallel: share })
 
   return {
+    watchFeed: hints.watchFeed,
+    hintFeed: hints.hintFeed,
     async read({ verb, input }) {
       try {
         return await drive(pool, verb.run(await clock.peek(), input))
@@ -67,6 +71,9 @@ export function openPostgres(url: string, options: PostgresOptions): Engine {
       )
       return rows[0]?.names && ['on', 'remote_apply'].includes(rows[0].mode) ? 'standby' : 'local'
     },
-    close: () => pool.end(),
+    async close() {
+      await hints.close()
+      await pool.end()
+    },
   }
 }

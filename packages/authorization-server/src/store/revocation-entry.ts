@@ -134,6 +134,7 @@ export function* tellEach(
   for (let at = 0; at < whole; at += rowsTogether)
     yield* run(insertTogether, ...entries.slice(at, at + rowsTogether).flatMap(valuesOf))
   for (const each of entries.slice(whole)) yield* run(insertOne, ...valuesOf(each))
+  if (entries.length > 0) transaction.told = true
 }
 
 /** When no token can be left that an entry ends, whoever's clock judges it (epoch seconds). */

@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Settled } from '@arctos/core'
 import { type Arrival, createChangeQueue } from './change-queue.ts'
 import { batchLimit, type Change, type Engine, type EngineSources, StoreUnavailable, unavailable } from './engine.ts'
+import { createListeners } from './feed-hints.ts'
 import { migrationTable, missingMigrations } from './migrations.ts'
 import {
   type Answer,
@@ -65,6 +66,8 @@ export function openSqlite(path: string, sources: EngineSources): Engine {
   const clock = createClock(answer, sources.now ?? Date.now)
   const { random, environment = 'live' } = sources
 
+  const feed = createListeners()
+
   // Reads of one turn share a snapshot: to begin and end one costs more than most look-ups do.
   let isReading = false
   const beginReading = (): void => {
@@ -92,6 +95,7 @@ export function openSqlite(path: string, sources: EngineSources): Engine {
       const transaction: Transaction = { ...clock.tick(), random, environment }
       const results = runTogether(database, arrivals, ({ verb, input }) => drive(verb.run(transaction, input)))
       database.exec('COMMIT')
+      if (transaction.told) setImmediate(feed.tell)
       return results
     } catch (error) {
       if (database.isOpen && database.isTransaction) database.exec('ROLLBACK')
@@ -119,6 +123,9 @@ export function openSqlite(path: string, sources: EngineSources): Engine {
   })
 
   return {
+    watchFeed: feed.add,
+    // Other processes on the same file ask.
+    async hintFeed() {},
     async read({ verb, input }) {
       try {
         beginReading()

@@ -65,6 +65,14 @@ export const numberAudit = defineVerb({
   locks: (): readonly Lock[] => [{ table: 'leases', key: 'sequencer', mode: 'update' }],
 })
 
+/** Whether every record has its number: a cheap question, asked before the lease is taken. */
+export const isAuditNumbered = defineVerb({
+  kind: 'read',
+  *run(_moment, _nothing: undefined): Verb<boolean> {
+    return (yield* first('SELECT 1 AS waiting FROM audit WHERE seq IS NULL LIMIT 1')) === undefined
+  },
+})
+
 /** A page of the numbered log. */
 export const readAudit = defineVerb({
   kind: 'read',
