@@ -10,7 +10,7 @@ import { createApiKey, listApiKeys } from './verbs/api-keys.ts'
 import { listApplications, withdrawApplication } from './verbs/applications.ts'
 import { issueCode } from './verbs/approval.ts'
 import { forgetAttempts, takeAttempt } from './verbs/attempts.ts'
-import { numberAudit, readAudit } from './verbs/audit.ts'
+import { isAuditNumbered, numberAudit, readAudit } from './verbs/audit.ts'
 import { addClientSecret, listClientSecrets, removeClientSecret } from './verbs/client-secrets.ts'
 import { createClient, deleteClient, listClients, readClient, updateClient } from './verbs/clients.ts'
 import { redeemCode } from './verbs/codes.ts'
@@ -100,6 +100,7 @@ const verbs = {
   addKey,
   retireKey,
   numberAudit,
+  isAuditNumbered,
   readAudit,
   numberRevocations,
   readFeed,

@@ -41,6 +41,8 @@ export interface Transaction extends Moment {
    * come behind in the same transaction.
    */
   notBefore: number
+  /** Something was taken back: whoever waits for that is called after the commit. */
+  told?: boolean
 }
 
 /** Runs one statement inside a verb. */
