@@ -26,6 +26,7 @@ export type AuditKind =
   | 'api_key.secret_removed'
   | 'api_key.ended'
   | 'token.revoked'
+  | 'leak.reported'
   | 'key.created'
   | 'key.retired'
   | 'grant.cut_off'

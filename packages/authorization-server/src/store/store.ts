@@ -28,6 +28,8 @@ import { decideDevice, enterUserCode } from './verbs/device-decisions.ts'
 import { numberRevocations, readFeed, readFeedHead } from './verbs/feed.ts'
 import { introspectJwt, introspectOpaque, readLiveGrant } from './verbs/introspection.ts'
 import { addKey, listKeys, retireKey } from './verbs/keys.ts'
+import { hasDueNotice, settleNotice, takeNotices } from './verbs/leak-notices.ts'
+import { findClientSecrets, findLeaked, revokeLeaked } from './verbs/leaks.ts'
 import { purgeExpired } from './verbs/purge.ts'
 import { recoverLostWindow } from './verbs/recovery.ts'
 import { rotateRefresh } from './verbs/refresh.ts'
@@ -91,6 +93,12 @@ const verbs = {
   cutOffActor,
   cutOffAll,
   cutOffClaims,
+  findLeaked,
+  findClientSecrets,
+  revokeLeaked,
+  hasDueNotice,
+  takeNotices,
+  settleNotice,
   listApplications,
   withdrawApplication,
   spendOnce,

@@ -114,6 +114,7 @@ CREATE TABLE device_codes (
   acr TEXT,
   decided_at BIGINT,
   spent_at BIGINT,
+  grant_id TEXT,
   keep_until BIGINT NOT NULL
 );
 CREATE INDEX device_codes_expiry ON device_codes (keep_until);
@@ -335,3 +336,18 @@ CREATE TABLE streams (
 CREATE INDEX streams_client ON streams (client_id, created_at);
 CREATE INDEX streams_pushed ON streams (pushed_until_ms) WHERE method = 'push';
 CREATE INDEX streams_expiry ON streams (expires_at);
+INSERT INTO leases (name, fence) VALUES ('push', 0);
+
+-- What somebody has to be told of a leak, written with what it ended. Due again when the lease of whoever sends it runs out, so
+-- that it arrives at least once. `content`: JSON, without the secret.
+CREATE TABLE leak_notices (
+  id TEXT PRIMARY KEY,
+  at_ms BIGINT NOT NULL,
+  content TEXT NOT NULL,
+  due_ms BIGINT NOT NULL,
+  attempts BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL
+);
+CREATE INDEX leak_notices_due ON leak_notices (due_ms, id);
+CREATE INDEX leak_notices_expiry ON leak_notices (expires_at);
+INSERT INTO leases (name, fence) VALUES ('leak_notices', 0);

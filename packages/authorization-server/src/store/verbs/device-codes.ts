@@ -164,7 +164,12 @@ export const redeemDevice = defineVerb({
     const { scopes, resourceKeys, authenticatedAt = 0, acr } = device
     const agreed = { clientId, userId, scopes, resourceKeys, authenticatedAt, acr }
     const { grantId, family } = yield* makeGrant(transaction, agreed, exchange, principals.notBefore)
-    yield* run('UPDATE device_codes SET spent_at = $1 WHERE hash = $2', transaction.now, deviceCodeHash)
+    yield* run(
+      'UPDATE device_codes SET spent_at = $1, grant_id = $2 WHERE hash = $3',
+      transaction.now,
+      grantId,
+      deviceCodeHash,
+    )
     const access = yield* issueAccess(transaction, {
       clientId,
       subject: userId,

@@ -16,6 +16,7 @@ const expiring = [
   ['attempts', 'id', 'expires_at'],
   ['spent', 'kind, id', 'expires_at'],
   ['keys', 'id', 'expires_at'],
+  ['leak_notices', 'id', 'expires_at'],
 ] as const
 
 /**
