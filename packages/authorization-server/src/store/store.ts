@@ -38,6 +38,14 @@ import { revokeFamily, revokeGrant, revokeJwt, revokeOpaque } from './verbs/revo
 import { recordSecretUses } from './verbs/secret-uses.ts'
 import { closeSession, openSession, readSession } from './verbs/sessions.ts'
 import { spendOnce } from './verbs/spent.ts'
+import {
+  claimStatusList,
+  listStatusLists,
+  publishStatusList,
+  readStatusListToken,
+  readTakenBack,
+  reserveStatusIndexes,
+} from './verbs/status-lists.ts'
 import { changeUser, createUser, listUsers, readUserByName } from './verbs/users.ts'
 
 /** Everything that can be asked of the store. One verb, one intention, one transaction; there is no begin, no commit, no CRUD. */
@@ -113,6 +121,12 @@ const verbs = {
   numberRevocations,
   readFeed,
   readFeedHead,
+  reserveStatusIndexes,
+  listStatusLists,
+  claimStatusList,
+  publishStatusList,
+  readStatusListToken,
+  readTakenBack,
   purgeExpired,
   recoverLostWindow,
 }

@@ -147,11 +147,14 @@ CREATE TABLE grants (
   absolute_expires_at BIGINT NOT NULL,
   ended_at BIGINT,
   ended_reason TEXT,
-  keep_until BIGINT NOT NULL
+  keep_until BIGINT NOT NULL,
+  status_list TEXT,
+  status_index BIGINT
 );
 CREATE INDEX grants_user ON grants (user_id, client_id);
 CREATE INDEX grants_client ON grants (client_id);
 CREATE INDEX grants_expiry ON grants (keep_until);
+CREATE INDEX grants_status ON grants (status_list, status_index) WHERE status_list IS NOT NULL;
 CREATE INDEX grants_cut_off ON grants (not_before) WHERE not_before > 0;
 
 -- Opaque access tokens only; a JWT is stored nowhere. token_key = expiry in hex, then SHA-256 of the token: rows lie in the
@@ -351,3 +354,49 @@ CREATE TABLE leak_notices (
 CREATE INDEX leak_notices_due ON leak_notices (due_ms, id);
 CREATE INDEX leak_notices_expiry ON leak_notices (expires_at);
 INSERT INTO leases (name, fence) VALUES ('leak_notices', 0);
+
+-- Token Status List (draft-ietf-oauth-status-list-21). One row for each list: `next` counts the indexes given out, which are the
+-- permuted counter; the key of the permutation is sealed for the id. No token in it lives beyond expires_at.
+CREATE TABLE status_lists (
+  id TEXT PRIMARY KEY,
+  life_bits BIGINT NOT NULL,
+  bits BIGINT NOT NULL,
+  next BIGINT NOT NULL,
+  sealed TEXT NOT NULL,
+  made_at BIGINT NOT NULL,
+  open_until BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL
+);
+CREATE INDEX status_lists_life ON status_lists (life_bits, made_at);
+CREATE INDEX status_lists_expiry ON status_lists (expires_at);
+
+-- What was published of each list last; `head`: how far the ledger was numbered when its bits were read. Apart from the counter,
+-- which changes oftener and is small.
+CREATE TABLE status_list_tokens (
+  id TEXT PRIMARY KEY,
+  version BIGINT NOT NULL,
+  issued_at BIGINT NOT NULL,
+  kid TEXT NOT NULL,
+  head BIGINT NOT NULL,
+  claimed_ms BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  token TEXT NOT NULL
+);
+CREATE INDEX status_list_tokens_expiry ON status_list_tokens (expires_at);
+
+-- The place of the tokens that one client got for itself, for the same resources, within 5 minutes of expiry, since the same
+-- cut-off. issued_at: when the first of them was.
+CREATE TABLE status_buckets (
+  client_id TEXT NOT NULL,
+  resources TEXT NOT NULL,
+  end_at BIGINT NOT NULL,
+  not_before BIGINT NOT NULL,
+  issued_at BIGINT NOT NULL,
+  status_list TEXT NOT NULL,
+  status_index BIGINT NOT NULL,
+  keep_until BIGINT NOT NULL,
+  PRIMARY KEY (client_id, resources, end_at, not_before)
+);
+CREATE INDEX status_buckets_status ON status_buckets (status_list, status_index);
+CREATE INDEX status_buckets_expiry ON status_buckets (keep_until);
+INSERT INTO leases (name, fence) VALUES ('status_lists', 0);

@@ -4,6 +4,7 @@ import { mintOpaqueAccess } from '../opaque-access.ts'
 import { type RegisteredResource, resourcesOf } from '../registered-resource.ts'
 import { defineVerb, first, integer, run, type Transaction, type Verb } from '../transaction.ts'
 import { type Spending, spend } from './spent.ts'
+import { type BucketPlaces, placeInBucket, type StatusPlace } from './status-lists.ts'
 
 /** An access token that a transaction issued. A JWT still has to be signed; an opaque one is ready. */
 export interface IssuedAccess {
@@ -21,6 +22,8 @@ export interface IssuedAccess {
   readonly authenticatedAt: number | undefined
   /** The class of that sign-in, as the grant has it: a refresh changes neither (RFC 9470 §6). */
   readonly acr: string | undefined
+  /** Where its status stands, if it says so. */
+  readonly status?: StatusPlace | undefined
   readonly form:
     | {
         readonly format: 'jwt'
@@ -38,6 +41,7 @@ export interface AccessOrder {
   readonly grantId?: string
   readonly authenticatedAt?: number
   readonly acr?: string | undefined
+  readonly status?: StatusPlace | undefined
   readonly resources: readonly RegisteredResource[]
   readonly scopes: readonly string[]
   /** The latest cut-off of all that the token depends on. */
@@ -67,6 +71,7 @@ export function* issueAccess(transaction: Transaction, order: AccessOrder): Verb
     expiresAt: Math.min(issuedAt + lifetime, order.expiresBy ?? Number.POSITIVE_INFINITY),
     authenticatedAt: order.authenticatedAt,
     acr: order.acr,
+    status: order.status,
   }
   if (resource.tokenFormat === 'jwt') {
     const secretOf = resource.tokenAlgorithm === undefined ? undefined : resource.key
@@ -117,10 +122,13 @@ export interface ClientOrder {
   readonly scopes: readonly string[]
   readonly resourceKeys: readonly string[]
   readonly assertion: Spending | undefined
+  /** Where there are status lists. */
+  readonly places?: BucketPlaces | undefined
 }
 
 export type IssueForClientOutcome =
-  | { readonly outcome: 'issued'; readonly access: IssuedAccess }
+  /** `bucket`: the name under which the place of its status may be remembered. */
+  | { readonly outcome: 'issued'; readonly access: IssuedAccess; readonly bucket?: string }
   | { readonly outcome: 'assertion_replayed' }
   | { readonly outcome: 'client_disabled' }
   | { readonly outcome: 'resource_unknown' }
@@ -134,14 +142,23 @@ export const issueForClient = defineVerb({
     if (client === undefined) return { outcome: 'client_disabled' }
     const resources = yield* selectResources(order.resourceKeys, order.resourceKeys)
     if (resources === undefined) return { outcome: 'resource_unknown' }
+    const notBefore = Math.max(transaction.notBefore, integer(client, 'not_before'))
     const access = yield* issueAccess(transaction, {
       clientId: order.clientId,
       subject: order.clientId,
       resources,
       scopes: order.scopes,
-      notBefore: Math.max(transaction.notBefore, integer(client, 'not_before')),
+      notBefore,
     })
-    return { outcome: 'issued', access }
+    if (order.places === undefined || access.form.format === 'opaque') return { outcome: 'issued', access }
+    const bucket = {
+      clientId: order.clientId,
+      resourceKeys: order.resourceKeys,
+      expiresAt: access.expiresAt,
+      notBefore,
+    }
+    const { name, place } = yield* placeInBucket(bucket, access.issuedAt, order.places)
+    return { outcome: 'issued', access: { ...access, status: place }, bucket: name }
   },
   locks: ({ clientId }) => [
     { table: 'issuer_state', key: '1', mode: 'share' },

@@ -17,6 +17,7 @@ import {
 import { type IssuedAccess, issueAccess, selectResources } from './access.ts'
 import { endGrant, livePrincipals, words } from './grants.ts'
 import { type Spending, spend } from './spent.ts'
+import type { GrantPlaces, StatusPlace } from './status-lists.ts'
 
 /** Failed exchanges after which a code is spent: a guesser of verifiers gets no more. */
 const attemptLimit = 10
@@ -68,6 +69,8 @@ export interface CodeExchange {
   /** How long a refresh token may rest, and live at all. */
   readonly idleSeconds: number
   readonly absoluteSeconds: number
+  /** Where there are status lists: the place of a grant without a refresh token, and of one with. */
+  readonly places?: GrantPlaces | undefined
 }
 
 /** A new refresh token as the store made it: the secret of generation 0. Its text form is made outside. */
@@ -131,7 +134,7 @@ export const redeemCode = defineVerb({
     const principals = yield* livePrincipals(transaction, code.clientId, code.userId, code.issuedAt)
     if (principals === undefined) return { outcome: 'principal_disabled' }
 
-    const { grantId, family } = yield* makeGrant(transaction, code, exchange, principals.notBefore)
+    const { grantId, family, status } = yield* makeGrant(transaction, code, exchange, principals.notBefore)
     yield* run(
       'UPDATE codes SET spent_at = $1, grant_id = $2 WHERE hash = $3',
       transaction.now,
@@ -144,6 +147,7 @@ export const redeemCode = defineVerb({
       grantId,
       authenticatedAt: code.authenticatedAt,
       acr: code.acr,
+      status,
       resources,
       scopes: code.scopes,
       notBefore: principals.notBefore,
@@ -216,16 +220,21 @@ export interface Agreed {
 export function* makeGrant(
   transaction: Transaction,
   code: Agreed,
-  exchange: Pick<CodeExchange, 'idleSeconds' | 'absoluteSeconds'>,
+  exchange: Pick<CodeExchange, 'idleSeconds' | 'absoluteSeconds' | 'places'>,
   notBefore: number,
-): Verb<{ readonly grantId: string; readonly family: NewFamily | undefined }> {
+): Verb<{
+  readonly grantId: string
+  readonly family: NewFamily | undefined
+  readonly status: StatusPlace | undefined
+}> {
   const grantId = newId(transaction)
   const secret = code.scopes.includes(offlineScope) ? transaction.random(32) : undefined
+  const status = secret === undefined ? exchange.places?.brief : exchange.places?.lasting
   const absolute = transaction.now + (secret === undefined ? longestAccessSeconds : exchange.absoluteSeconds)
   yield* run(
     `INSERT INTO grants (id, client_id, user_id, scope, resources, authenticated_at, issued_at, not_before, generation, token_hash,
-       rotated_ms, idle_expires_at, absolute_expires_at, keep_until, acr)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11, $12, $13, $14)`,
+       rotated_ms, idle_expires_at, absolute_expires_at, keep_until, acr, status_list, status_index)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
     grantId,
     code.clientId,
     code.userId,
@@ -240,7 +249,9 @@ export function* makeGrant(
     absolute,
     absolute + longestAccessSeconds,
     code.acr ?? null,
+    status?.list ?? null,
+    status?.index ?? null,
   )
   yield* record(transaction, 'grant.made', code.clientId, { grant: grantId, user: code.userId })
-  return { grantId, family: secret && { generation: 0, secret } }
+  return { grantId, family: secret && { generation: 0, secret }, status }
 }

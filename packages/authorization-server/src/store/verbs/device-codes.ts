@@ -5,6 +5,7 @@ import { makeGrant, type NewFamily } from './codes.ts'
 import { findDevice } from './devices.ts'
 import { livePrincipals } from './grants.ts'
 import { type Spending, spend } from './spent.ts'
+import type { GrantPlaces } from './status-lists.ts'
 
 /** RFC 10027 §6.1.2: as short as a person needs to find the page, sign in and type the code. */
 export const deviceLifetimeSeconds = 600
@@ -133,6 +134,7 @@ export interface DeviceExchange {
   /** How long a refresh token may rest, and live at all. */
   readonly idleSeconds: number
   readonly absoluteSeconds: number
+  readonly places?: GrantPlaces | undefined
 }
 
 export interface DeviceRedeemed {
@@ -163,7 +165,7 @@ export const redeemDevice = defineVerb({
 
     const { scopes, resourceKeys, authenticatedAt = 0, acr } = device
     const agreed = { clientId, userId, scopes, resourceKeys, authenticatedAt, acr }
-    const { grantId, family } = yield* makeGrant(transaction, agreed, exchange, principals.notBefore)
+    const { grantId, family, status } = yield* makeGrant(transaction, agreed, exchange, principals.notBefore)
     yield* run(
       'UPDATE device_codes SET spent_at = $1, grant_id = $2 WHERE hash = $3',
       transaction.now,
@@ -176,6 +178,7 @@ export const redeemDevice = defineVerb({
       grantId,
       authenticatedAt,
       acr,
+      status,
       resources,
       scopes,
       notBefore: principals.notBefore,

@@ -12,6 +12,7 @@ import {
   type Verb,
 } from '../transaction.ts'
 import { endKey, endKeysOf } from './api-key-end.ts'
+import type { StatusPlace } from './status-lists.ts'
 
 /** Why a grant ended; `ended_reason` on its row. */
 export type GrantEnd =
@@ -41,6 +42,8 @@ export interface Grant {
   readonly idleExpiresAt: number
   readonly absoluteExpiresAt: number
   readonly endedAt: number | undefined
+  /** Where the status of its access tokens stands; absent where it was made without. */
+  readonly status: StatusPlace | undefined
   /** Absent when the grant has no refresh token. */
   readonly family: RefreshFamily | undefined
 }
@@ -55,7 +58,7 @@ export interface RefreshFamily {
 }
 
 export const grantColumns =
-  'id, client_id, user_id, scope, resources, authenticated_at, issued_at, not_before, generation, token_hash, salt, rotated_ms, idle_expires_at, absolute_expires_at, ended_at, acr'
+  'id, client_id, user_id, scope, resources, authenticated_at, issued_at, not_before, generation, token_hash, salt, rotated_ms, idle_expires_at, absolute_expires_at, ended_at, acr, status_list, status_index'
 
 export function grantOfRow(row: Row): Grant {
   const generation = optionalInteger(row, 'generation')
@@ -72,6 +75,7 @@ export function grantOfRow(row: Row): Grant {
     idleExpiresAt: integer(row, 'idle_expires_at'),
     absoluteExpiresAt: integer(row, 'absolute_expires_at'),
     endedAt: optionalInteger(row, 'ended_at'),
+    status: statusOfRow(row),
     family:
       generation === undefined
         ? undefined
@@ -82,6 +86,11 @@ export function grantOfRow(row: Row): Grant {
             rotatedMs: integer(row, 'rotated_ms'),
           },
   }
+}
+
+function statusOfRow(row: Row): StatusPlace | undefined {
+  const list = optionalText(row, 'status_list')
+  return list === undefined ? undefined : { list, index: integer(row, 'status_index') }
 }
 
 /** Lists are kept as words separated by spaces: neither scopes nor identifiers can hold one. */

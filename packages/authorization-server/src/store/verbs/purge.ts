@@ -16,6 +16,9 @@ const expiring = [
   ['attempts', 'id', 'expires_at'],
   ['spent', 'kind, id', 'expires_at'],
   ['keys', 'id', 'expires_at'],
+  ['status_lists', 'id', 'expires_at'],
+  ['status_list_tokens', 'id', 'expires_at'],
+  ['status_buckets', 'client_id, resources, end_at, not_before', 'keep_until'],
   ['leak_notices', 'id', 'expires_at'],
 ] as const
 

@@ -100,6 +100,7 @@ export const rotateRefresh = defineVerb({
         grantId: grant.id,
         authenticatedAt: grant.authenticatedAt,
         acr: grant.acr,
+        status: grant.status,
         resources: narrowed.resources,
         scopes: narrowed.scopes,
         notBefore: Math.max(notBefore, grant.notBefore),

@@ -1,0 +1,358 @@
+import { newId } from '../identifiers.ts'
+import {
+  defineVerb,
+  first,
+  integer,
+  type Lock,
+  type Row,
+  run,
+  type Transaction,
+  text,
+  type Verb,
+} from '../transaction.ts'
+
+/** Where the status of tokens stands. */
+export interface StatusPlace {
+  /** The id of a list. */
+  readonly list: string
+  readonly index: number
+}
+
+/** A status list, without what was published of it. */
+export interface StatusListRow {
+  readonly id: string
+  /** It has 2^bits indexes. */
+  readonly bits: number
+  /** The key of its permutation, sealed for its id. */
+  readonly sealed: string
+  readonly madeAt: number
+  /** Until then its indexes may be given out (epoch seconds). */
+  readonly openUntil: number
+  /** No token in it lives longer. */
+  readonly expiresAt: number
+}
+
+const listColumns = 'id, bits, sealed, made_at, open_until, expires_at'
+
+function listOfRow(row: Row): StatusListRow {
+  return {
+    id: text(row, 'id'),
+    bits: integer(row, 'bits'),
+    sealed: text(row, 'sealed'),
+    madeAt: integer(row, 'made_at'),
+    openUntil: integer(row, 'open_until'),
+    expiresAt: integer(row, 'expires_at'),
+  }
+}
+
+/** 2^18 indexes are 32 KB, 2^20 are 128 KB, before compression. Even, for the permutation. */
+const smallestBits = 18
+const largestBits = 20
+/** Guards' clocks may be behind, so lists outlive their tokens by this (seconds). */
+const retiringSeconds = 120
+
+export interface Reservation {
+  /** Tokens of these indexes live for at most 2^lifeBits seconds from when they are placed. */
+  readonly lifeBits: number
+  readonly count: number
+  /** Counters below this share of a list are given out. */
+  readonly share: number
+  /** The list to make where none is open. */
+  readonly candidate: { readonly id: string; readonly sealed: string }
+}
+
+/** Counters of one list, from `from` up to but not including `to`, that are the caller's alone. */
+export interface Reserved {
+  readonly list: StatusListRow
+  readonly from: number
+  readonly to: number
+  /** Whether the list was made now, and has still to be published. */
+  readonly made: boolean
+}
+
+/**
+ * Takes counters of an open list for one node. Lists hold what ends at about the same time: one is open for a quarter of the longest
+ * life in it, and retired when all of it must be over. Where one was full before its time, the next is larger.
+ */
+export const reserveStatusIndexes = defineVerb({
+  kind: 'change',
+  *run(transaction, { lifeBits, count, share, candidate }: Reservation): Verb<Reserved> {
+    const last = yield* first(
+      `SELECT ${listColumns}, next FROM status_lists WHERE life_bits = $1 ORDER BY made_at DESC, id DESC LIMIT 1`,
+      lifeBits,
+    )
+    const open = last !== undefined && integer(last, 'open_until') > transaction.now ? listOfRow(last) : undefined
+    const limit = open === undefined ? 0 : Math.floor(2 ** open.bits * share)
+    const from = open === undefined || last === undefined ? 0 : integer(last, 'next')
+    if (open !== undefined && from < limit) {
+      const to = Math.min(from + count, limit)
+      yield* run('UPDATE status_lists SET next = $1 WHERE id = $2', to, open.id)
+      return { list: open, from, to, made: false }
+    }
+    const list = yield* makeList(transaction, lifeBits, candidate, open === undefined ? smallestBits : open.bits + 2)
+    yield* run('UPDATE status_lists SET next = $1 WHERE id = $2', count, list.id)
+    return { list, from: 0, to: count, made: true }
+  },
+  locks: (): readonly Lock[] => [{ table: 'leases', key: 'status_lists', mode: 'update' }],
+})
+
+function* makeList(
+  transaction: Transaction,
+  lifeBits: number,
+  { id, sealed }: Reservation['candidate'],
+  wantedBits: number,
+): Verb<StatusListRow> {
+  const openSeconds = 2 ** lifeBits / 4
+  const list = {
+    id,
+    bits: Math.min(wantedBits, largestBits),
+    sealed,
+    madeAt: transaction.now,
+    openUntil: transaction.now + openSeconds,
+    // Twice the time that it is open: a node that is late with what it took is not wrong.
+    expiresAt: transaction.now + 2 ** lifeBits + 2 * openSeconds + retiringSeconds,
+  }
+  yield* run(
+    `INSERT INTO status_lists (${listColumns}, life_bits, next) VALUES ($1, $2, $3, $4, $5, $6, $7, 0)`,
+    list.id,
+    list.bits,
+    list.sealed,
+    list.madeAt,
+    list.openUntil,
+    list.expiresAt,
+    lifeBits,
+  )
+  yield* run(
+    `INSERT INTO status_list_tokens (id, version, issued_at, kid, head, claimed_ms, token, expires_at)
+     VALUES ($1, 0, 0, '', 0, 0, '', $2)`,
+    list.id,
+    list.expiresAt,
+  )
+  return list
+}
+
+/** What was published of a list last. Version 0: nothing yet. */
+export interface Published {
+  readonly version: number
+  /** `iat` (epoch seconds). */
+  readonly issuedAt: number
+  /** The key that signed it. */
+  readonly kid: string
+  /** How far the ledger was numbered when its bits were read. */
+  readonly head: number
+}
+
+function publishedOfRow(row: Row): Published {
+  return {
+    version: integer(row, 'version'),
+    issuedAt: integer(row, 'issued_at'),
+    kid: text(row, 'kid'),
+    head: integer(row, 'head'),
+  }
+}
+
+export interface StatusListsNow {
+  /** The store's clock (epoch seconds). */
+  readonly now: number
+  /** How far the ledger of what was taken back is numbered. */
+  readonly head: number
+  readonly lists: readonly (StatusListRow & { readonly published: Published })[]
+}
+
+/** All lists that are not retired. */
+export const listStatusLists = defineVerb({
+  kind: 'read',
+  *run(moment, _all: undefined): Verb<StatusListsNow> {
+    const { rows } = yield* run(
+      `SELECT l.id, l.bits, l.sealed, l.made_at, l.open_until, l.expires_at, t.version, t.issued_at, t.kid, t.head
+       FROM status_lists l JOIN status_list_tokens t ON t.id = l.id
+       WHERE l.expires_at > $1 ORDER BY l.made_at, l.id LIMIT 10000`,
+      moment.now,
+    )
+    const lists = rows.map((row) => ({ ...listOfRow(row), published: publishedOfRow(row) }))
+    return { now: moment.now, head: yield* readHead(), lists }
+  },
+})
+
+function* readHead(): Verb<number> {
+  const row = yield* first('SELECT head FROM feed_state WHERE id = 1')
+  return row === undefined ? 0 : integer(row, 'head')
+}
+
+/** What a claim gives: the time that the new list may say, and how far the ledger is, both from before its bits are read. */
+export interface PublicationClaim {
+  readonly now: number
+  readonly head: number
+}
+
+/** A publisher that dies is succeeded after this (milliseconds). */
+const claimMs = 30_000
+
+/** Lets one node of many publish a list anew; `undefined` where another does, or did. */
+export const claimStatusList = defineVerb({
+  kind: 'change',
+  *run(
+    transaction,
+    { id, version }: { readonly id: string; readonly version: number },
+  ): Verb<PublicationClaim | undefined> {
+    const { changes } = yield* run(
+      'UPDATE status_list_tokens SET claimed_ms = $1 WHERE id = $2 AND version = $3 AND claimed_ms <= $4',
+      transaction.nowMs + claimMs,
+      id,
+      version,
+      transaction.nowMs,
+    )
+    return changes === 0 ? undefined : { now: transaction.now, head: yield* readHead() }
+  },
+})
+
+export interface Publication {
+  readonly id: string
+  /** The version that it replaces. */
+  readonly version: number
+  readonly issuedAt: number
+  readonly kid: string
+  readonly head: number
+  readonly token: string
+}
+
+/** Puts a list in the place of its former version. One that is not younger than what is there is dropped: `iat` never goes back. */
+export const publishStatusList = defineVerb({
+  kind: 'change',
+  bulk: true,
+  *run(_transaction, { id, version, issuedAt, kid, head, token }: Publication): Verb<{ readonly published: boolean }> {
+    const { changes } = yield* run(
+      `UPDATE status_list_tokens SET version = version + 1, issued_at = $1, kid = $2, head = $3, token = $4, claimed_ms = 0
+       WHERE id = $5 AND version = $6 AND issued_at <= $1`,
+      issuedAt,
+      kid,
+      head,
+      token,
+      id,
+      version,
+    )
+    return { published: changes === 1 }
+  },
+})
+
+/** A published list; without its text where the caller has that version. `undefined`: there is no such list. */
+export const readStatusListToken = defineVerb({
+  kind: 'read',
+  *run(
+    moment,
+    { id, knownVersion }: { readonly id: string; readonly knownVersion: number },
+  ): Verb<(Published & { readonly now: number; readonly token: string | undefined }) | undefined> {
+    const row = yield* first(
+      `SELECT version, issued_at, kid, head, CASE WHEN version = $2 THEN NULL ELSE token END AS token
+       FROM status_list_tokens WHERE id = $1 AND expires_at > $3 AND version > 0`,
+      id,
+      knownVersion,
+      moment.now,
+    )
+    if (row === undefined) return undefined
+    const token = row['token']
+    return { ...publishedOfRow(row), now: moment.now, token: typeof token === 'string' ? token : undefined }
+  },
+})
+
+export interface BitRange {
+  readonly list: string
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * The indexes in a range that are taken back (PROTOCOL §7). An expired grant is not: its tokens say themselves that they are over. Nor
+ * are tokens that say too much since their grant changed, for the next one has the same index.
+ */
+export const readTakenBack = defineVerb({
+  kind: 'read',
+  *run(_moment, { list, from, to }: BitRange): Verb<readonly number[]> {
+    const grants = yield* run(
+      `SELECT g.status_index FROM grants g
+       LEFT JOIN clients c ON c.id = g.client_id AND c.disabled_at IS NULL
+       LEFT JOIN users u ON u.id = g.user_id AND u.disabled_at IS NULL
+       WHERE g.status_list = $1 AND g.status_index >= $2 AND g.status_index < $3
+         AND ((g.ended_at IS NOT NULL AND g.ended_reason <> 'expired') OR c.id IS NULL OR u.id IS NULL
+           OR g.issued_at < c.not_before OR g.issued_at < u.not_before
+           OR g.issued_at < (SELECT not_before FROM issuer_state WHERE id = 1))`,
+      list,
+      from,
+      to,
+    )
+    const buckets = yield* run(
+      `SELECT b.status_index FROM status_buckets b LEFT JOIN clients c ON c.id = b.client_id AND c.disabled_at IS NULL
+       WHERE b.status_list = $1 AND b.status_index >= $2 AND b.status_index < $3
+         AND (c.id IS NULL OR b.issued_at < c.not_before
+           OR b.issued_at < (SELECT not_before FROM issuer_state WHERE id = 1))`,
+      list,
+      from,
+      to,
+    )
+    return [...grants.rows, ...buckets.rows].map((row) => integer(row, 'status_index'))
+  },
+})
+
+/** Tokens of one client that share an index, because they end together and nothing but their client's end can end them. */
+export interface Bucket {
+  readonly clientId: string
+  readonly resourceKeys: readonly string[]
+  /** `exp` of a token in it. */
+  readonly expiresAt: number
+  /** The latest cut-off before which they were issued: what is issued after the next one is in another bucket. */
+  readonly notBefore: number
+}
+
+/** What an issuing verb places the tokens of clients with. */
+export interface BucketPlaces {
+  /** Where this node knows a bucket to be. */
+  readonly known: (name: string) => StatusPlace | undefined
+  /** For a bucket that it does not know. */
+  readonly spare: StatusPlace
+}
+
+const bucketSeconds = 300
+
+/** The place of a bucket: one upsert for the first token of it on each node, and nothing for the others. */
+export function* placeInBucket(
+  bucket: Bucket,
+  issuedAt: number,
+  { known, spare }: BucketPlaces,
+): Verb<{ readonly name: string; readonly place: StatusPlace }> {
+  const end = Math.ceil(bucket.expiresAt / bucketSeconds) * bucketSeconds
+  const resources = bucket.resourceKeys.join(' ')
+  const name = `${end} ${bucket.notBefore} ${bucket.clientId} ${resources}`
+  const found = known(name)
+  if (found !== undefined) return { name, place: found }
+  const row = yield* first(
+    // The row that another node was first with comes back, with the earliest time of both.
+    `INSERT INTO status_buckets (client_id, resources, end_at, not_before, issued_at, status_list, status_index, keep_until)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+     ON CONFLICT (client_id, resources, end_at, not_before) DO UPDATE SET issued_at =
+       CASE WHEN excluded.issued_at < status_buckets.issued_at THEN excluded.issued_at ELSE status_buckets.issued_at END
+     RETURNING status_list, status_index`,
+    bucket.clientId,
+    resources,
+    end,
+    bucket.notBefore,
+    issuedAt,
+    spare.list,
+    spare.index,
+    end + retiringSeconds,
+  )
+  if (row === undefined) throw new Error('an upsert returned no row')
+  return { name, place: { list: text(row, 'status_list'), index: integer(row, 'status_index') } }
+}
+
+/** An id for a list. */
+export function newStatusListId(random: (byteLength: number) => Buffer): string {
+  return newId({ random })
+}
+
+/** What a grant is placed with: it is known in its transaction only whether it lasts. */
+export interface GrantPlaces {
+  /** Of a grant without a refresh token. */
+  readonly brief: StatusPlace
+  /** Of a refresh family. */
+  readonly lasting: StatusPlace
+}
