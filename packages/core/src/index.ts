@@ -4,7 +4,7 @@ export {
   checkAccessTokenClaims,
   parseClaims,
 } from './access-token.ts'
-export type { Actor } from './actor.ts'
+export { type Actor, readActors } from './actor.ts'
 export { type Algorithm, isAlgorithm } from './algorithms.ts'
 export type { AuthorizationDetail } from './authorization-details.ts'
 export { decodeBase64url, encodeBase64url, isCanonicalBase64url } from './base64url.ts'

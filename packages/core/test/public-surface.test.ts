@@ -88,6 +88,7 @@ describe('@arctos/core', () => {
         'isJsonObject',
         'parseJsonObject',
         'parseJsonObjectText',
+        'readActors',
         'readNumber',
         'readString',
         'readStrings',

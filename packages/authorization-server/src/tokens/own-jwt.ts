@@ -3,6 +3,7 @@ import {
   decodeUnverifiedJws,
   parseClaims,
   Refusal,
+  readActors,
   readNumber,
   readString,
   readStrings,
@@ -12,7 +13,7 @@ import {
   verifySignature,
 } from '@arctos/core'
 import type { ServerContext } from '../context.ts'
-import type { AccessFacts } from '../store/verbs/introspection.ts'
+import { type AccessFacts, lineageLimit } from '../store/verbs/introspection.ts'
 
 /**
  * Reads an access token that is a JWT of our own: form, kind, signature by a key that is not withdrawn, then claims. Returns
@@ -52,12 +53,17 @@ function factsOfClaims(issuer: string, claims: ReturnType<typeof parseClaims>): 
   if (readString(claims, 'iss') !== issuer || jti === undefined || clientId === undefined || subject === undefined)
     return undefined
   if (audience === undefined || issuedAt === undefined || expiresAt === undefined) return undefined
+  const [grants, actors] = [claims['grants'] === undefined ? [] : readStrings(claims, 'grants'), readActors(claims)]
+  // A lineage that cannot be read could hide a grant that has ended.
+  if (grants === undefined || grants.length > lineageLimit || actors === undefined) return undefined
   const scopes = (readString(claims, 'scope') ?? '').split(' ').filter(Boolean)
   return {
     jti,
     clientId,
     subject,
     grantId: readString(claims, 'grant_id'),
+    grants,
+    actors: actors.flatMap((actor) => [actor.subject, actor.clientId]).filter((name) => name !== undefined),
     audience,
     scopes,
     issuedAt,

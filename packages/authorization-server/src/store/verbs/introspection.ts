@@ -7,6 +7,10 @@ export interface AccessFacts {
   readonly clientId: string
   readonly subject: string
   readonly grantId: string | undefined
+  /** The grants that it was derived from, root first, where there are any (PROTOCOL §5). */
+  readonly grants?: readonly string[]
+  /** Subjects and client ids of whoever acts in it, at every level of `act`. RFC 8693 §4.1 */
+  readonly actors?: readonly string[]
   readonly audience: readonly string[]
   readonly scopes: readonly string[]
   readonly issuedAt: number
@@ -16,21 +20,45 @@ export interface AccessFacts {
   readonly acr: string | undefined
 }
 
-// Everything that can have ended a token, in one question: its own revocation, its grant, and the cut-offs of client, user and
-// all. A grant id without a row is a grant that ended long ago.
+// Everything that can have ended a token, in one question: its own revocation, its grant, and the cut-offs of client, user, both
+// together and all. A grant id without a row is a grant that ended long ago.
 const stateColumns = `
   (SELECT not_before FROM issuer_state WHERE id = 1) AS all_not_before,
   (SELECT not_before FROM clients WHERE id = $1 AND disabled_at IS NULL) AS client_not_before,
   (SELECT not_before FROM users WHERE id = $2 AND disabled_at IS NULL) AS user_not_before,
+  (SELECT not_before FROM cut_offs WHERE kind = 'pair' AND subject = $2 AND client_id = $1) AS pair_not_before,
   (SELECT not_before FROM grants WHERE id = $3 AND ended_at IS NULL
    UNION ALL SELECT not_before FROM api_keys WHERE id = $3 AND ended_at IS NULL) AS grant_not_before,
   (SELECT expires_at FROM revoked_tokens WHERE jti = $4) AS revoked`
+
+/** Grants in a lineage at the most (PROTOCOL §5), and names of actors: 8 levels with two each. */
+export const lineageLimit = 8
+export const actorLimit = 16
+const lineage = places(5, lineageLimit)
+const actors = places(5 + lineageLimit, actorLimit)
+
+// For a token that others are behind: those of its grants that live, and the latest cut-off of its actors.
+const derivedColumns = `${stateColumns},
+  (SELECT COUNT(*) FROM (
+     SELECT id FROM grants WHERE id IN (${lineage}) AND ended_at IS NULL AND not_before <= $${5 + lineageLimit + actorLimit}
+     UNION SELECT id FROM api_keys WHERE id IN (${lineage}) AND ended_at IS NULL) l) AS live_grants,
+  (SELECT MAX(not_before) FROM cut_offs WHERE kind = 'actor' AND client_id = '' AND subject IN (${actors})) AS actor_not_before`
+
+function places(start: number, count: number): string {
+  return Array.from({ length: count }, (_, at) => `$${start + at}`).join(', ')
+}
+
+function filled(values: readonly string[], count: number): readonly (string | null)[] {
+  if (values.length > count) throw new RangeError(`more than ${count} names`)
+  return Array.from({ length: count }, (_, at) => values[at] ?? null)
+}
 
 /** Whether a token is still good, apart from its signature and expiry (PROTOCOL §3). Client credentials have no grant. */
 function isLive(state: Row, token: AccessFacts): boolean {
   const cutOffs = [optionalInteger(state, 'all_not_before'), optionalInteger(state, 'client_not_before')]
   if (token.grantId !== undefined) cutOffs.push(optionalInteger(state, 'grant_not_before'))
   if (token.subject !== token.clientId) cutOffs.push(optionalInteger(state, 'user_not_before'))
+  cutOffs.push(optionalInteger(state, 'pair_not_before') ?? 0)
   return (
     state['revoked'] === null && cutOffs.every((notBefore) => notBefore !== undefined && token.issuedAt >= notBefore)
   )
@@ -40,14 +68,21 @@ function isLive(state: Row, token: AccessFacts): boolean {
 export const introspectJwt = defineVerb({
   kind: 'read',
   *run(_moment, token: AccessFacts): Verb<boolean> {
-    const state = yield* first(
-      `SELECT ${stateColumns}`,
-      token.clientId,
-      token.subject,
-      token.grantId ?? null,
-      token.jti,
+    const own = [token.clientId, token.subject, token.grantId ?? null, token.jti]
+    const [grants, actors] = [[...new Set(token.grants ?? [])], [...new Set(token.actors ?? [])]]
+    if (grants.length === 0 && actors.length === 0) {
+      const state = yield* first(`SELECT ${stateColumns}`, ...own)
+      return state !== undefined && isLive(state, token)
+    }
+    const [lineageNames, actorNames] = [filled(grants, lineageLimit), filled(actors, actorLimit)]
+    const state = yield* first(`SELECT ${derivedColumns}`, ...own, ...lineageNames, ...actorNames, token.issuedAt)
+    // Whatever was derived ends with its parent.
+    return (
+      state !== undefined &&
+      isLive(state, token) &&
+      integer(state, 'live_grants') === grants.length &&
+      token.issuedAt >= (optionalInteger(state, 'actor_not_before') ?? 0)
     )
-    return state !== undefined && isLive(state, token)
   },
 })
 
@@ -61,6 +96,8 @@ export const introspectOpaque = defineVerb({
          (SELECT not_before FROM issuer_state WHERE id = 1) AS all_not_before,
          (SELECT not_before FROM clients WHERE id = t.client_id AND disabled_at IS NULL) AS client_not_before,
          (SELECT not_before FROM users WHERE id = t.subject AND disabled_at IS NULL) AS user_not_before,
+         (SELECT not_before FROM cut_offs WHERE kind = 'pair' AND subject = t.subject AND client_id = t.client_id)
+           AS pair_not_before,
          (SELECT not_before FROM grants WHERE id = t.grant_id AND ended_at IS NULL
           UNION ALL SELECT not_before FROM api_keys WHERE id = t.grant_id AND ended_at IS NULL) AS grant_not_before,
          (SELECT expires_at FROM revoked_tokens WHERE jti = t.jti) AS revoked

@@ -52,7 +52,10 @@ export const revokeGrant = defineVerb({
     const ended = yield* endGrant(transaction, grantId, reason ?? 'revoked', actor, initiator)
     return { outcome: ended ? 'revoked' : 'nothing_to_revoke' }
   },
-  locks: ({ grantId }) => [{ table: 'grants', key: grantId, mode: 'update' }],
+  locks: ({ grantId }) => [
+    { table: 'api_keys', key: grantId, mode: 'update' },
+    { table: 'grants', key: grantId, mode: 'update' },
+  ],
 })
 
 /** One JWT, verified, and who takes it back: its client, or whoever `by` says. */
