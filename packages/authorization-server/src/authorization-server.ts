@@ -1,6 +1,7 @@
 import type { Lifetimes, Peer, ServerContext } from './context.ts'
 import { createRouter } from './endpoints/router.ts'
 import { createSequencer } from './feed/sequencer.ts'
+import { createExchangeLimit } from './grant-types/exchange-limit.ts'
 import { checkIssuer, isLoopbackIssuer } from './issuer.ts'
 import { type Journal, silentJournal } from './journal.ts'
 import type { KeyEncryptionKey } from './keys/key-encryption.ts'
@@ -8,6 +9,7 @@ import { openKeyRing } from './keys/key-ring.ts'
 import type { SigningAlgorithm } from './keys/signing-key.ts'
 import type { Answer, ProgramRequest } from './message.ts'
 import { createReceipts } from './receipts.ts'
+import { createSecretUses } from './secret-uses.ts'
 import { createRandom, type Store } from './store/store.ts'
 import { createAccessTokenWriter } from './tokens/access-token.ts'
 import { startUpkeep } from './upkeep.ts'
@@ -67,6 +69,8 @@ export async function createAuthorizationServer(options: AuthorizationServerOpti
     receipts: createReceipts(keys, random, now),
     journal,
     writeAccessToken: createAccessTokenWriter(issuer, keys),
+    secretUses: createSecretUses(store),
+    exchangeLimit: createExchangeLimit(now),
     lifetimes: { ...defaultLifetimes, ...options.lifetimes },
     endReplayStreaks: options.endReplayStreaks ?? false,
     defaultResource: options.defaultResource,

@@ -1,7 +1,9 @@
 import type { Sequencer } from './feed/sequencer.ts'
+import type { ExchangeLimit } from './grant-types/exchange-limit.ts'
 import type { Journal } from './journal.ts'
 import type { KeyRing } from './keys/key-ring.ts'
 import type { Receipts } from './receipts.ts'
+import type { SecretUses } from './secret-uses.ts'
 import type { Store } from './store/store.ts'
 import type { AccessTokenWriter } from './tokens/access-token.ts'
 
@@ -16,6 +18,9 @@ export interface ServerContext {
   readonly receipts: Receipts
   readonly journal: Journal
   readonly writeAccessToken: AccessTokenWriter
+  /** When secrets of clients and keys were used. */
+  readonly secretUses: SecretUses
+  readonly exchangeLimit: ExchangeLimit
   readonly lifetimes: Lifetimes
   /** Whether a family ends when three generations running were retried, instead of raising an alarm only (PROTOCOL §2). */
   readonly endReplayStreaks: boolean

@@ -3,6 +3,7 @@ import type { ServerContext } from './context.ts'
 const auditIntervalMs = 200
 const keysIntervalMs = 5_000
 const purgeIntervalMs = 30_000
+const usesIntervalMs = 60_000
 const auditPage = 200
 const purgePage = 500
 
@@ -27,9 +28,12 @@ export function startUpkeep(context: ServerContext): () => Promise<void> {
     startLoop(context, 'purge', purgeIntervalMs, async (isEnding) => {
       while ((await store.purgeExpired(purgePage)).deleted >= purgePage && !isEnding());
     }),
+    // One write a minute for all that was used, and one at the end.
+    startLoop(context, 'uses', usesIntervalMs, () => context.secretUses.flush()),
   ]
   return async () => {
     await Promise.all(loops.map((stop) => stop()))
+    await context.secretUses.flush().catch((error: unknown) => noteFault(context, 'uses', error))
   }
 }
 

@@ -36,6 +36,13 @@ const badGrant = {
   status: 400,
   sentence: 'The code or refresh token is invalid, expired, spent or was issued to another client.',
 } as const
+/** RFC 8693 §2.2.2 has `invalid_request` for a subject token that is no good, and not `invalid_grant`. */
+const badKey = {
+  code: 'invalid_request',
+  status: 400,
+  sentence: 'The subject token is invalid, expired or was revoked.',
+  readers: 'nobody',
+} as const
 const badScope = { code: 'invalid_scope', status: 400, readers: 'owner' } as const
 const badTarget = { code: 'invalid_target', status: 400, readers: 'owner' } as const
 const badToken = {
@@ -372,6 +379,39 @@ export const refusals = {
     readers: 'nobody',
     spec: 'RFC 6749 §5.2',
     fix: 'The database is older than a token it issued: it was restored from a backup. Run `arctos recover --lost-window`.',
+  },
+
+  // ---- API keys and personal access tokens, where they are exchanged
+  'exchange.unsupported': {
+    ...badRequest,
+    sentence: 'A token exchange of this kind is not offered.',
+    spec: 'RFC 8693 §2.2.2',
+    fix: 'Exchange a key (subject_token_type urn:arctos:params:oauth:token-type:api_key) for an access token.',
+  },
+  'api_key.malformed': {
+    ...badKey,
+    spec: 'RFC 8693 §2.2.2',
+    fix: 'The key was not made by this server, or was cut or altered. Keys begin with arctos_ak_ or arctos_pt_.',
+  },
+  'api_key.unknown': {
+    ...badKey,
+    spec: 'RFC 8693 §2.2.2',
+    fix: 'The secret is of no key, or was removed, or the client that authenticated is not that of the key.',
+  },
+  'api_key.ended': {
+    ...badKey,
+    spec: 'RFC 8693 §2.2.2',
+    fix: 'The key was revoked. Make a new one: arctos api-key create.',
+  },
+  'api_key.expired': {
+    ...badKey,
+    spec: 'RFC 8693 §2.2.2',
+    fix: 'The key or this secret of it has expired. Rotate keys before they do: arctos api-key rotate.',
+  },
+  'api_key.owner_disabled': {
+    ...badKey,
+    spec: 'RFC 8693 §2.2.2',
+    fix: 'The user or client was disabled or cut off after the key was made, or its resource is gone.',
   },
 
   // ---- the authorization endpoint

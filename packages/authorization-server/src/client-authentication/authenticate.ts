@@ -111,6 +111,7 @@ function proveSecret(context: ServerContext, secret: string, client: RegisteredC
   const now = Math.floor(context.now() / 1_000)
   if (known.expiresAt !== undefined && known.expiresAt <= now)
     throw new Refusal('client.secret_wrong', { check: 'expiry', expected: `before ${known.expiresAt}`, received: now })
+  context.secretUses.note(known.hash, now)
 }
 
 /** The hashes of its secrets, filled up to the number that a client may have; made once for each version of the client. */

@@ -11,6 +11,14 @@ export type ClientCredentials =
   | { readonly method: 'private_key_jwt'; readonly clientId: string | undefined; readonly assertion: string }
   | { readonly method: 'none'; readonly clientId: string }
 
+/** Whether a request shows a client at all, by its name or a proof. */
+export function showsClient(header: string | null, parameters: Parameters): boolean {
+  return (
+    header !== null ||
+    ['client_id', 'client_secret', 'client_assertion'].some((name) => parameters.get(name) !== undefined)
+  )
+}
+
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /**

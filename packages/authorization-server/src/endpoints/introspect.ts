@@ -18,6 +18,7 @@ import { type Parameters, required } from '../parameters.ts'
 import { opaqueAccessKey } from '../store/opaque-access.ts'
 import type { RegisteredClient } from '../store/registered-client.ts'
 import type { AccessFacts } from '../store/verbs/introspection.ts'
+import { keySecretHash } from '../tokens/api-key.ts'
 import { signIntrospectionAnswer } from '../tokens/introspection-answer.ts'
 import { readOwnJwt } from '../tokens/own-jwt.ts'
 import { parseRefreshToken } from '../tokens/refresh-token.ts'
@@ -67,14 +68,45 @@ function requireCredential(authorization: string | null, parameters: Parameters)
     })
 }
 
+/** An API key is an access token to its resource, with what it may do there now. It has no `exp` where it never expires. */
+async function introspectKey(
+  context: ServerContext,
+  caller: RegisteredClient,
+  secretHash: string,
+  event: JournalEvent,
+): Promise<object> {
+  const live = await context.store.introspectApiKey(secretHash)
+  if (live === undefined) return inactive
+  const { key, resource, scopes, expiresAt } = live
+  const subject = key.userId ?? key.clientId
+  const facts = { clientId: key.clientId, audience: [resource.identifier] }
+  if (!mayKnow(caller, facts)) return inactive
+  event.grant = key.id
+  context.secretUses.note(secretHash, Math.floor(context.now() / 1_000))
+  return {
+    active: true,
+    iss: context.issuer,
+    sub: subject,
+    aud: resource.identifier,
+    client_id: key.clientId,
+    scope: formatScope(scopes) || undefined,
+    token_type: 'Bearer',
+    iat: key.issuedAt,
+    exp: expiresAt,
+    grant_id: key.id,
+  }
+}
+
 async function introspect(
   context: ServerContext,
   caller: RegisteredClient,
   token: string,
   event: JournalEvent,
 ): Promise<object> {
-  // `token_type_hint` is not needed: the three kinds cannot be taken for each other.
+  // `token_type_hint` is not needed: the kinds cannot be taken for each other.
   if (opaqueOriginOf(token)?.kind === 'refreshToken') return await introspectRefresh(context, caller, token)
+  const secretHash = keySecretHash(token)
+  if (secretHash !== undefined) return await introspectKey(context, caller, secretHash, event)
   const access = await liveAccess(context, token)
   if (access === undefined || !mayKnow(caller, access)) return inactive
   event.jti = access.jti
@@ -105,7 +137,7 @@ async function liveAccess(context: ServerContext, token: string): Promise<Access
 }
 
 /** A resource server sees tokens for its resource, a client those it was given. RFC 7662 §4 */
-function mayKnow(caller: RegisteredClient, access: AccessFacts): boolean {
+function mayKnow(caller: RegisteredClient, access: Pick<AccessFacts, 'clientId' | 'audience'>): boolean {
   const { resourceServerOf } = caller.settings
   if (resourceServerOf === undefined) return access.clientId === caller.id
   return access.audience.some((audience) => resourceKey(audience) === resourceKey(resourceServerOf))

@@ -8,6 +8,7 @@ import type { Answer, ProgramRequest } from '../message.ts'
 import { required } from '../parameters.ts'
 import { opaqueAccessKey } from '../store/opaque-access.ts'
 import type { RevocationOutcome } from '../store/verbs/revocation.ts'
+import { keySecretHash } from '../tokens/api-key.ts'
 import { readOwnJwt } from '../tokens/own-jwt.ts'
 import { parseRefreshToken } from '../tokens/refresh-token.ts'
 import { spendAssertion } from './assertion.ts'
@@ -48,6 +49,14 @@ async function revoke(
   }
   const key = opaqueAccessKey(text)
   if (key !== undefined) return await context.store.revokeOpaque({ key, clientId })
+  const secretHash = keySecretHash(text)
+  if (secretHash !== undefined) {
+    const found = await context.store.findApiKey(secretHash)
+    if (found === undefined) return { outcome: 'nothing_to_revoke' }
+    event.grant = found.keyId
+    // One secret stands for the whole key, as one refresh token stands for its family.
+    return await context.store.revokeApiKey({ keyId: found.keyId, clientId })
+  }
   const access = readOwnJwt(context, text)
   const seconds = Math.floor(context.now() / 1000)
   if (access === undefined || access.clientId !== clientId || access.expiresAt <= seconds)

@@ -1,5 +1,6 @@
 import { formatScope, Refusal } from '@arctos/core'
 import { type AuthenticatedClient, authenticateClient } from '../client-authentication/authenticate.ts'
+import { showsClient } from '../client-authentication/credentials.ts'
 import type { ServerContext } from '../context.ts'
 import { deviceCode } from '../grant-types/device-code.ts'
 import type { GrantType, IssuedTokens } from '../grant-types/grant-type.ts'
@@ -9,7 +10,7 @@ import { enter } from '../http/entry.ts'
 import { readForm } from '../http/form.ts'
 import type { JournalEvent } from '../journal.ts'
 import type { Answer, ProgramRequest } from '../message.ts'
-import { required } from '../parameters.ts'
+import { type Parameters, required } from '../parameters.ts'
 import { offlineScope } from '../store/verbs/codes.ts'
 
 /** The token endpoint: client authentication, a grant type looked up by name, one transaction, one answer. RFC 6749 §3.2 */
@@ -20,7 +21,12 @@ export function tokenEndpoint(context: ServerContext, request: ProgramRequest): 
     event,
     async () => {
       const parameters = await readForm(request)
-      const authenticated = await authenticateClient(context, request.headers.get('authorization'), parameters)
+      const authorization = request.headers.get('authorization')
+      if (!showsClient(authorization, parameters)) {
+        const issued = await issueAlone(context, parameters, event)
+        if (issued !== undefined) return answerTokens(context, issued, event)
+      }
+      const authenticated = await authenticateClient(context, authorization, parameters)
       if (authenticated.proven) event.client = authenticated.client.id
       const grantType = selectGrantType(authenticated, required(parameters, 'grant_type'))
       event.grantType = grantType.name
@@ -31,11 +37,24 @@ export function tokenEndpoint(context: ServerContext, request: ProgramRequest): 
   )
 }
 
+/** A grant type whose request proves by itself who asks; every other one needs a client. */
+function issueAlone(
+  context: ServerContext,
+  parameters: Parameters,
+  event: JournalEvent,
+): Promise<IssuedTokens> | undefined {
+  const grantType = grantTypes.find(({ name }) => name === parameters.get('grant_type'))
+  if (grantType?.runAlone === undefined) return undefined
+  event.grantType = grantType.name
+  return grantType.runAlone(context, parameters, event)
+}
+
 function selectGrantType({ client }: AuthenticatedClient, name: string): GrantType {
   const grantType = grantTypes.find((candidate) => candidate.name === name)
   if (grantType === undefined) {
     throw new Refusal('grant_type.unsupported', { check: 'grant_type', received: name.slice(0, 60) })
   }
+  if (grantType.runAlone !== undefined) return grantType
   // A client that may start a flow with a user may also go on with the refresh tokens it was given.
   const needed = name === 'refresh_token' ? ['authorization_code', deviceCode.name] : [name]
   if (!needed.some((each) => client.settings.grantTypes.includes(each))) {
@@ -47,7 +66,7 @@ function selectGrantType({ client }: AuthenticatedClient, name: string): GrantTy
 
 /** The successful answer. RFC 6749 §5.1 */
 async function answerTokens(context: ServerContext, issued: IssuedTokens, event: JournalEvent): Promise<Answer> {
-  const { access, scopes, refreshToken } = issued
+  const { access, scopes, refreshToken, issuedTokenType } = issued
   const token = await context.writeAccessToken(access)
   event.jti = access.jti
   event.subject = access.subject
@@ -57,6 +76,7 @@ async function answerTokens(context: ServerContext, issued: IssuedTokens, event:
   return jsonAnswer(
     JSON.stringify({
       access_token: token.reveal(),
+      issued_token_type: issuedTokenType,
       token_type: 'Bearer',
       expires_in: access.expiresAt - access.issuedAt,
       scope: formatScope(granted) || undefined,

@@ -11,6 +11,8 @@ export interface IssuedTokens {
   /** What was granted, as the answer says it. */
   readonly scopes: readonly string[]
   readonly refreshToken: Secret | undefined
+  /** What kind of token it is, where the answer has to say so (RFC 8693 §2.2.1). */
+  readonly issuedTokenType?: string
 }
 
 /** One grant type: its name on the wire and what it does with plain data. One file each, and one entry in the list. */
@@ -22,4 +24,9 @@ export interface GrantType {
     parameters: Parameters,
     event: JournalEvent,
   ) => Promise<IssuedTokens>
+  /**
+   * For a request that shows no client, where what it brings proves by itself who asks (RFC 8693 §2.1). A client needs no
+   * permission for such a grant type either.
+   */
+  readonly runAlone?: (context: ServerContext, parameters: Parameters, event: JournalEvent) => Promise<IssuedTokens>
 }
