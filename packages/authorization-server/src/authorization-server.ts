@@ -7,6 +7,9 @@ import { type Journal, silentJournal } from './journal.ts'
 import type { KeyEncryptionKey } from './keys/key-encryption.ts'
 import { openKeyRing } from './keys/key-ring.ts'
 import type { SigningAlgorithm } from './keys/signing-key.ts'
+import { createLeakDesk } from './leaks/leak-desk.ts'
+import type { LeakReporter, LeakWebhook } from './leaks/reporter.ts'
+import { createLeakSender } from './leaks/webhook.ts'
 import type { Answer, ProgramRequest } from './message.ts'
 import { createReceipts } from './receipts.ts'
 import { createSecretUses } from './secret-uses.ts'
@@ -31,6 +34,10 @@ export interface AuthorizationServerOptions {
   /** Epoch milliseconds; only tests give it. */
   readonly now?: () => number
   /** The operator's word that the database survives the loss of this machine. */
+  /** Who may report leaked secrets, at `/leaks`; nobody by default. */
+  readonly leakReporters?: readonly LeakReporter[] | undefined
+  /** Where leaks that were taken back are told. */
+  readonly leakWebhook?: LeakWebhook | undefined
   readonly durableStorage?: boolean
 }
 
@@ -68,9 +75,15 @@ export async function createAuthorizationServer(options: AuthorizationServerOpti
     keys,
     receipts: createReceipts(keys, random, now),
     journal,
-    writeAccessToken: createAccessTokenWriter(issuer, keys),
+    writeAccessToken: createAccessTokenWriter(issuer, keys, statusLists?.uriOf),
+    statusLists,
+    leakDesk: leakReporters.length === 0 ? undefined : createLeakDesk(leakReporters, monotonic),
+    leakSender: leakWebhook && createLeakSender({ store, issuer, now }, leakWebhook),
     secretUses: createSecretUses(store),
     exchangeLimit: createExchangeLimit(now),
+  const { leakReporters = [], leakWebhook } = options
+  const monotonic = (): number => performance.now()
+  const statusLists = openStatusLists(options, keys, random, now)
     lifetimes: { ...defaultLifetimes, ...options.lifetimes },
     endReplayStreaks: options.endReplayStreaks ?? false,
     defaultResource: options.defaultResource,

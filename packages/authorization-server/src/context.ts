@@ -2,6 +2,8 @@ import type { Sequencer } from './feed/sequencer.ts'
 import type { ExchangeLimit } from './grant-types/exchange-limit.ts'
 import type { Journal } from './journal.ts'
 import type { KeyRing } from './keys/key-ring.ts'
+import type { LeakDesk } from './leaks/leak-desk.ts'
+import type { LeakSender } from './leaks/webhook.ts'
 import type { Receipts } from './receipts.ts'
 import type { SecretUses } from './secret-uses.ts'
 import type { Store } from './store/store.ts'
@@ -19,6 +21,10 @@ export interface ServerContext {
   readonly journal: Journal
   readonly writeAccessToken: AccessTokenWriter
   /** When secrets of clients and keys were used. */
+  /** Who may report leaked secrets; absent where nobody may. */
+  readonly leakDesk?: LeakDesk | undefined
+  /** Tells somebody of leaks; absent where nobody wants to know. */
+  readonly leakSender?: LeakSender | undefined
   readonly secretUses: SecretUses
   readonly exchangeLimit: ExchangeLimit
   readonly lifetimes: Lifetimes

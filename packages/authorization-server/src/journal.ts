@@ -19,7 +19,7 @@ export interface JournalEvent {
   /** What the store said happened, where it is more than an answer: `replayed`, `reused`. */
   outcome?: string
   /** What the operator should be woken for: signs of a leak, or of a database that lost commits. */
-  alarm?: 'refresh_replay_streak' | 'refresh_forked' | 'store_rolled_back' | 'user_codes_guessed'
+  alarm?: 'refresh_replay_streak' | 'refresh_forked' | 'store_rolled_back' | 'user_codes_guessed' | 'secret_leaked'
   /** The class of a fault and its message; only for faults of our own. */
   fault?: string
 }

@@ -1,10 +1,12 @@
 import type { ServerContext } from './context.ts'
+import type { LeakSender } from './leaks/webhook.ts'
 
 const auditIntervalMs = 200
 const keysIntervalMs = 5_000
 const purgeIntervalMs = 30_000
 const usesIntervalMs = 60_000
 const auditPage = 200
+const noticesIntervalMs = 1_000
 const purgePage = 500
 
 /**
@@ -29,6 +31,7 @@ export function startUpkeep(context: ServerContext): () => Promise<void> {
       while ((await store.purgeExpired(purgePage)).deleted >= purgePage && !isEnding());
     }),
     // One write a minute for all that was used, and one at the end.
+    ...(context.leakSender === undefined ? [] : [startNotices(context, context.leakSender)]),
     startLoop(context, 'uses', usesIntervalMs, () => context.secretUses.flush()),
   ]
   return async () => {
@@ -40,6 +43,14 @@ export function startUpkeep(context: ServerContext): () => Promise<void> {
 function noteFault(context: ServerContext, name: string, error: unknown): void {
   const fault = error instanceof Error ? `${error.name}: ${error.message}` : 'not an error'
   context.journal.write({ endpoint: `upkeep ${name}`, fault: fault.slice(0, 300) })
+/** Tells of leaks, where somebody wants to know. */
+function startNotices(context: ServerContext, { sendDue }: LeakSender): () => Promise<void> {
+  return startLoop(context, 'leak notices', noticesIntervalMs, async (isEnding) => {
+    const { failed, why } = await sendDue(isEnding)
+    if (failed > 0) throw new Error(`${failed} did not arrive, and are tried again: ${why}`)
+  })
+}
+
 }
 
 function startLoop(

@@ -64,6 +64,13 @@ const weakAuthentication = {
   sentence: 'The request needs another or a more recent authentication of the user.',
   readers: 'owner',
 } as const
+/** Whoever makes up a report learns nothing of what was wrong with it. */
+const badReport = {
+  code: 'access_denied',
+  status: 403,
+  sentence: 'The report is not signed by anybody who may report here.',
+  readers: 'nobody',
+} as const
 const unavailable = {
   code: 'temporarily_unavailable',
   status: 503,
@@ -515,6 +522,43 @@ export const refusals = {
     spec: 'RFC 8628 §5.1',
     fix: 'The user code was mistyped, expired, or answered already; five wrong ones a minute are looked at.',
   },
+  'leak.unsigned': {
+    ...badReport,
+    spec: 'RFC 9110 §15.5.4',
+    fix: 'Send the identifier of your key and the signature over the body, in the headers that were agreed on.',
+  },
+  'leak.key_unknown': {
+    ...badReport,
+    spec: 'RFC 9110 §15.5.4',
+    fix: 'The reporter does not publish a key of that identifier at the configured address. Somebody may be making up reports.',
+  },
+  'leak.signature': {
+    ...badReport,
+    spec: 'RFC 9110 §15.5.4',
+    fix: 'Sign the bytes of the body as they are sent, by ECDSA with SHA-256. The report was altered on its way, or is made up.',
+  },
+  'leak.keys_unavailable': {
+    ...unavailable,
+    readers: 'nobody',
+    spec: 'RFC 9110 §15.6.4',
+    fix: 'The keys of the reporter could not be had from the configured address. Check keysUrl, and the way out from here.',
+  },
+  'leak.malformed': {
+    ...badRequest,
+    readers: 'nobody',
+    sentence: 'The report is malformed.',
+    spec: 'RFC 9110 §15.5.1',
+    fix: 'Send a JSON array of objects with token, type, url and source: 10000 at the most.',
+  },
+  'leak.too_large': {
+    ...badRequest,
+    readers: 'nobody',
+    status: 413,
+    sentence: 'The report is too large.',
+    spec: 'RFC 9110 §15.5.14',
+    fix: 'Send at most 1 MiB; divide a longer report.',
+  },
+
   'page.not_found': {
     code: 'not_found',
     status: 404,
@@ -669,6 +713,57 @@ export const refusals = {
     ...unavailable,
     spec: 'RFC 9110 §15.6.4',
     fix: 'The revocation feed has been silent for longer than this route allows. `api.revocationStatus()` names the last problem; `staleAfterSeconds`, `unavailableAfterSeconds` and `whenStale` say what is allowed.',
+  },
+
+  // ---- the feed of security events
+  'feed.malformed': {
+    ...badRequest,
+    sentence: 'The request is malformed.',
+    spec: 'RFC 8936 §2.6',
+    fix: 'Send one JSON object of at most 64 KiB; the member that is named has another type or value than the specification says.',
+  },
+  'feed.not_receiver': {
+    code: 'access_denied',
+    status: 403,
+    sentence: 'This client may not receive events.',
+    readers: 'owner',
+    spec: 'OpenID SSF §8.1.1.1',
+    fix: 'Register the client for it: `arctos client create --receives-events`, or use the credential of a resource server.',
+  },
+  'feed.stream_unknown': {
+    code: 'not_found',
+    status: 404,
+    sentence: 'There is no such stream.',
+    readers: 'owner',
+    spec: 'OpenID SSF §8.1.1.2',
+    fix: 'The stream was never made, belongs to another client, was deleted, or was not used for its inactivity_timeout. Create one.',
+  },
+  'feed.too_many_streams': {
+    ...badRequest,
+    status: 409,
+    sentence: 'This receiver has as many streams as it may have.',
+    spec: 'OpenID SSF §8.1.1.1',
+    fix: 'Delete streams that nobody uses, or wait until their inactivity_timeout removes them. One process needs one stream.',
+  },
+  'feed.delivery_refused': {
+    ...badRequest,
+    sentence: 'Events cannot be delivered this way, or not to this address.',
+    spec: 'OpenID SSF §8.1.1.1',
+    fix: 'Use urn:ietf:rfc:8936, or urn:ietf:rfc:8935 with an endpoint_url at or below one that is registered: `arctos client update --push-endpoint`.',
+  },
+  'feed.property_mismatch': {
+    ...badRequest,
+    sentence: 'A property that the transmitter decides has another value.',
+    spec: 'OpenID SSF §8.1.1.3',
+    fix: 'Leave out the property that is named, or send it as the stream has it.',
+  },
+  'feed.too_soon': {
+    ...badRequest,
+    code: 'temporarily_unavailable',
+    status: 429,
+    sentence: 'Verification was asked for too often. Try again later.',
+    spec: 'OpenID SSF §8.1.4.2',
+    fix: 'Wait for min_verification_interval between two requests.',
   },
 
   // ---- our own faults

@@ -13,6 +13,7 @@ import { deviceDecisionEndpoint } from './device-decision.ts'
 import { liveEndpoint, readyEndpoint } from './health.ts'
 import { introspectEndpoint } from './introspect.ts'
 import { jwksEndpoint } from './jwks.ts'
+import { leaksEndpoint } from './leaks.ts'
 import { metadataEndpoint } from './metadata.ts'
 import { explainEndpoint, receiptPage } from './receipts.ts'
 import { revokeEndpoint } from './revoke.ts'
@@ -94,6 +95,9 @@ export function createRouter(context: ServerContext): Router {
     [`${base}/.well-known/openid-configuration`, metadata],
   ])
   const receipts = `${base}/receipts/`
+  // Where nobody may report anything, there is nothing at that address.
+  if (context.leakDesk !== undefined)
+    table.set(`${base}/leaks`, { kind: 'program', methods: ['POST'], endpoint: leaksEndpoint, crossOrigin: false })
 
   const answerProgram: Router['answerProgram'] = (request, peer, target) => {
     const route = table.get(pathOf(target))

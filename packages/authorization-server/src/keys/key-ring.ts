@@ -1,4 +1,4 @@
-import type { KeyObject } from 'node:crypto'
+import { createSecretKey, type KeyObject } from 'node:crypto'
 import {
   type Algorithm,
   type JsonObject,
@@ -21,6 +21,8 @@ export interface KeyRing {
   /** The secret that signs access tokens for the resource of this key now; `undefined` where this node knows of none (yet). */
   readonly sharedSecretOf: (resourceKey: string) => SharedSecretKey | undefined
   readonly sharedSecret: (kid: string) => SharedSecretKey | undefined
+  /** The secret in use that has these bytes, for whoever found them. */
+  readonly sharedSecretOfBytes: (bytes: Buffer) => SharedSecretKey | undefined
   /** The published key set and its entity tag. */
   readonly jwks: () => { readonly body: string; readonly etag: string }
   readonly algorithms: () => readonly Algorithm[]
@@ -112,6 +114,25 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   }
 }
 
+/** What reads what this server made, and makes nothing. */
+export type ReadingKeys = Pick<KeyRing, 'refreshKeyById' | 'verificationKey' | 'sharedSecret' | 'sharedSecretOfBytes'>
+
+/** The keys as they are now. Reads only: what asks about a server must not change its keys. */
+export async function readKeys({
+  store,
+  issuer,
+  kek,
+}: Pick<KeyRingOptions, 'store' | 'issuer' | 'kek'>): Promise<ReadingKeys> {
+  const opened = await createKeyReader(store, issuer, kek)()
+  const [any] = opened.sealed
+  const seconds = any === undefined ? 0 : any.createdAt + any.ageSeconds
+  return useKeys(
+    'ES256',
+    () => opened,
+    () => seconds,
+  )
+}
+
 /** @param seconds the store's clock, as far as this node knows it: which key signs is the same on all nodes (PROTOCOL §1) */
 function useKeys(
   algorithm: SigningAlgorithm,
@@ -136,6 +157,10 @@ function useKeys(
       return own.findLast((key) => key.activeAt <= at) ?? own[0]
     },
     sharedSecret: (kid) => secrets().find((key) => key.kid === kid),
+    sharedSecretOfBytes(bytes) {
+      const asked = createSecretKey(bytes)
+      return secrets().find((key) => key.secret.equals(asked))
+    },
     jwks() {
       const body = JSON.stringify({ keys: published().map((key): JsonObject => key.publicJwk) })
       return { body, etag: `"${sha256Base64url(body)}"` }

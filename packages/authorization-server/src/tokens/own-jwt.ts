@@ -12,14 +12,20 @@ import {
   verifySharedSecretJws,
   verifySignature,
 } from '@arctos/core'
-import type { ServerContext } from '../context.ts'
+import type { KeyRing } from '../keys/key-ring.ts'
 import { type AccessFacts, lineageLimit } from '../store/verbs/introspection.ts'
+
+/** Whose tokens are read, and with which keys. */
+export interface JwtReading {
+  readonly issuer: string
+  readonly keys: Pick<KeyRing, 'verificationKey' | 'sharedSecret'>
+}
 
 /**
  * Reads an access token that is a JWT of our own: form, kind, signature by a key that is not withdrawn, then claims. Returns
  * `undefined` for anything else; who asks is not told what was wrong. Expiry is the caller's to judge.
  */
-export function readOwnJwt(context: ServerContext, token: string): AccessFacts | undefined {
+export function readOwnJwt(context: JwtReading, token: string): AccessFacts | undefined {
   try {
     const jws = decodeUnverifiedJws(token)
     checkTokenKind(jws.header, 'untypedAccessToken')
@@ -35,7 +41,7 @@ export function readOwnJwt(context: ServerContext, token: string): AccessFacts |
 }
 
 /** A token under the secret of one resource is for that resource, or its holder made it for another one. */
-function readUnderSecret(context: ServerContext, jws: UnverifiedJws): AccessFacts | undefined {
+function readUnderSecret(context: JwtReading, jws: UnverifiedJws): AccessFacts | undefined {
   const key = context.keys.sharedSecret(jws.header.kid ?? '')
   if (key === undefined) return undefined
   verifySharedSecretJws(jws, key)

@@ -41,7 +41,10 @@ export interface GenuineRefreshToken extends Presented {
 }
 
 /** Reads a refresh token; `undefined` when its checksum or tag is wrong, which takes no SQL to find out (A3). */
-export function parseRefreshToken(keys: KeyRing, text: string): GenuineRefreshToken | undefined {
+export function parseRefreshToken(
+  keys: Pick<KeyRing, 'refreshKeyById'>,
+  text: string,
+): GenuineRefreshToken | undefined {
   const bytes = parseOpaqueToken('refreshToken', text, byteLength)
   const key = bytes && keys.refreshKeyById(bytes.subarray(0, idAt))
   if (bytes === undefined || key === undefined) return undefined
