@@ -5,7 +5,7 @@ import { createExchangeLimit } from './grant-types/exchange-limit.ts'
 import { checkIssuer, isLoopbackIssuer } from './issuer.ts'
 import { type Journal, silentJournal } from './journal.ts'
 import type { KeyEncryptionKey } from './keys/key-encryption.ts'
-import { openKeyRing } from './keys/key-ring.ts'
+import { type KeyRing, openKeyRing } from './keys/key-ring.ts'
 import type { SigningAlgorithm } from './keys/signing-key.ts'
 import { createLeakDesk } from './leaks/leak-desk.ts'
 import type { LeakReporter, LeakWebhook } from './leaks/reporter.ts'
@@ -13,6 +13,7 @@ import { createLeakSender } from './leaks/webhook.ts'
 import type { Answer, ProgramRequest } from './message.ts'
 import { createReceipts } from './receipts.ts'
 import { createSecretUses } from './secret-uses.ts'
+import { createStatusLists, type StatusLists, statusListDraft } from './status-lists/status-lists.ts'
 import { createRandom, type Store } from './store/store.ts'
 import { createAccessTokenWriter } from './tokens/access-token.ts'
 import { startUpkeep } from './upkeep.ts'
@@ -33,12 +34,21 @@ export interface AuthorizationServerOptions {
   readonly journal?: Journal
   /** Epoch milliseconds; only tests give it. */
   readonly now?: () => number
-  /** The operator's word that the database survives the loss of this machine. */
   /** Who may report leaked secrets, at `/leaks`; nobody by default. */
   readonly leakReporters?: readonly LeakReporter[] | undefined
   /** Where leaks that were taken back are told. */
   readonly leakWebhook?: LeakWebhook | undefined
+  /** The operator's word that the database survives the loss of this machine. */
   readonly durableStorage?: boolean
+  /** Drafts, each by the number that is implemented: another number may be something else. */
+  readonly experimental?: Experiments | undefined
+}
+
+export interface Experiments {
+  /** Token Status List, draft-ietf-oauth-status-list-21: what was taken back, for guards that know nothing of our feed. */
+  readonly tokenStatusList?: typeof statusListDraft | undefined
+  /** How old a status list may become before it is signed anew, and so how late a guard may learn of something: 5 to 3,600, by default 30. */
+  readonly statusListTtlSeconds?: number | undefined
 }
 
 export interface AuthorizationServer {
@@ -68,6 +78,9 @@ export async function createAuthorizationServer(options: AuthorizationServerOpti
   checkIssuer(issuer)
   const random = createRandom()
   const keys = await openKeyRing({ store, issuer, kek, signingAlgorithm, random, now })
+  const { leakReporters = [], leakWebhook } = options
+  const monotonic = (): number => performance.now()
+  const statusLists = openStatusLists(options, keys, random, now)
   const context: ServerContext = {
     issuer,
     store,
@@ -81,9 +94,6 @@ export async function createAuthorizationServer(options: AuthorizationServerOpti
     leakSender: leakWebhook && createLeakSender({ store, issuer, now }, leakWebhook),
     secretUses: createSecretUses(store),
     exchangeLimit: createExchangeLimit(now),
-  const { leakReporters = [], leakWebhook } = options
-  const monotonic = (): number => performance.now()
-  const statusLists = openStatusLists(options, keys, random, now)
     lifetimes: { ...defaultLifetimes, ...options.lifetimes },
     endReplayStreaks: options.endReplayStreaks ?? false,
     defaultResource: options.defaultResource,
@@ -108,6 +118,22 @@ export async function createAuthorizationServer(options: AuthorizationServerOpti
     answerProgram,
     startUpkeep: () => startUpkeep(context),
   }
+}
+
+function openStatusLists(
+  { issuer, store, kek, lifetimes, experimental = {} }: AuthorizationServerOptions,
+  keys: KeyRing,
+  random: (byteLength: number) => Buffer,
+  now: () => number,
+): StatusLists | undefined {
+  const { tokenStatusList, statusListTtlSeconds: ttlSeconds = 30 } = experimental
+  if (tokenStatusList === undefined) return undefined
+  if (tokenStatusList !== statusListDraft)
+    throw new TypeError(`experimental.tokenStatusList is not ${statusListDraft}, the only one there is`)
+  if (!Number.isInteger(ttlSeconds) || ttlSeconds < 5 || ttlSeconds > 3_600)
+    throw new TypeError('experimental.statusListTtlSeconds is no whole number from 5 to 3600')
+  const { refreshAbsoluteSeconds } = { ...defaultLifetimes, ...lifetimes }
+  return createStatusLists({ issuer, store, kek, keys, random, now, refreshAbsoluteSeconds, ttlSeconds })
 }
 
 function targetOf(request: Request): string {

@@ -6,6 +6,7 @@ import type { LeakDesk } from './leaks/leak-desk.ts'
 import type { LeakSender } from './leaks/webhook.ts'
 import type { Receipts } from './receipts.ts'
 import type { SecretUses } from './secret-uses.ts'
+import type { StatusLists } from './status-lists/status-lists.ts'
 import type { Store } from './store/store.ts'
 import type { AccessTokenWriter } from './tokens/access-token.ts'
 
@@ -20,13 +21,15 @@ export interface ServerContext {
   readonly receipts: Receipts
   readonly journal: Journal
   readonly writeAccessToken: AccessTokenWriter
-  /** When secrets of clients and keys were used. */
   /** Who may report leaked secrets; absent where nobody may. */
   readonly leakDesk?: LeakDesk | undefined
   /** Tells somebody of leaks; absent where nobody wants to know. */
   readonly leakSender?: LeakSender | undefined
+  /** When secrets of clients and keys were used. */
   readonly secretUses: SecretUses
   readonly exchangeLimit: ExchangeLimit
+  /** Token Status List, an experiment; `undefined` where it is off. */
+  readonly statusLists: StatusLists | undefined
   readonly lifetimes: Lifetimes
   /** Whether a family ends when three generations running were retried, instead of raising an alarm only (PROTOCOL §2). */
   readonly endReplayStreaks: boolean

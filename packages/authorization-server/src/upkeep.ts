@@ -3,10 +3,11 @@ import type { LeakSender } from './leaks/webhook.ts'
 
 const auditIntervalMs = 200
 const keysIntervalMs = 5_000
+const statusListsIntervalMs = 1_000
 const purgeIntervalMs = 30_000
 const usesIntervalMs = 60_000
-const auditPage = 200
 const noticesIntervalMs = 1_000
+const auditPage = 200
 const purgePage = 500
 
 /**
@@ -14,7 +15,7 @@ const purgePage = 500
  * its time. Any number of nodes may do it beside each other. A failure is tried again the next time, for each step stands by itself.
  */
 export function startUpkeep(context: ServerContext): () => Promise<void> {
-  const { store, keys } = context
+  const { store, keys, statusLists } = context
   const loops = [
     context.sequencer.start((error) => noteFault(context, 'feed', error)),
     startLoop(context, 'sequencer', auditIntervalMs, async (isEnding) => {
@@ -30,19 +31,18 @@ export function startUpkeep(context: ServerContext): () => Promise<void> {
     startLoop(context, 'purge', purgeIntervalMs, async (isEnding) => {
       while ((await store.purgeExpired(purgePage)).deleted >= purgePage && !isEnding());
     }),
-    // One write a minute for all that was used, and one at the end.
     ...(context.leakSender === undefined ? [] : [startNotices(context, context.leakSender)]),
+    // One write a minute for all that was used, and one at the end.
     startLoop(context, 'uses', usesIntervalMs, () => context.secretUses.flush()),
   ]
+  if (statusLists !== undefined)
+    loops.push(startLoop(context, 'status lists', statusListsIntervalMs, statusLists.publishDue))
   return async () => {
     await Promise.all(loops.map((stop) => stop()))
     await context.secretUses.flush().catch((error: unknown) => noteFault(context, 'uses', error))
   }
 }
 
-function noteFault(context: ServerContext, name: string, error: unknown): void {
-  const fault = error instanceof Error ? `${error.name}: ${error.message}` : 'not an error'
-  context.journal.write({ endpoint: `upkeep ${name}`, fault: fault.slice(0, 300) })
 /** Tells of leaks, where somebody wants to know. */
 function startNotices(context: ServerContext, { sendDue }: LeakSender): () => Promise<void> {
   return startLoop(context, 'leak notices', noticesIntervalMs, async (isEnding) => {
@@ -51,6 +51,9 @@ function startNotices(context: ServerContext, { sendDue }: LeakSender): () => Pr
   })
 }
 
+function noteFault(context: ServerContext, name: string, error: unknown): void {
+  const fault = error instanceof Error ? `${error.name}: ${error.message}` : 'not an error'
+  context.journal.write({ endpoint: `upkeep ${name}`, fault: fault.slice(0, 300) })
 }
 
 function startLoop(

@@ -110,6 +110,7 @@ async function introspect(
   const access = await liveAccess(context, token)
   if (access === undefined || !mayKnow(caller, access)) return inactive
   event.jti = access.jti
+  const { statusReference } = access
   return {
     active: true,
     iss: context.issuer,
@@ -125,6 +126,8 @@ async function introspect(
     // RFC 9470 §6.2
     auth_time: access.authenticatedAt,
     acr: access.acr,
+    // draft-ietf-oauth-status-list-21 §6.2
+    status: statusReference && { status_list: { idx: statusReference.index, uri: statusReference.uri } },
   }
 }
 

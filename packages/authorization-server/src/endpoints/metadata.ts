@@ -6,6 +6,7 @@ import { refusalAnswer } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
 import { signingAlgorithms } from '../keys/signing-key.ts'
 import type { Answer } from '../message.ts'
+import { statusListDraft } from '../status-lists/status-lists.ts'
 import { offlineScope } from '../store/verbs/codes.ts'
 
 /**
@@ -28,7 +29,7 @@ const headers = {
   'x-content-type-options': 'nosniff',
 }
 
-async function describe({ issuer, store, keys }: ServerContext): Promise<object> {
+async function describe({ issuer, store, keys, statusLists }: ServerContext): Promise<object> {
   const resources = await store.listResources(undefined)
   const confidential = authenticationMethods.filter((method) => method !== 'none')
   return {
@@ -57,5 +58,12 @@ async function describe({ issuer, store, keys }: ServerContext): Promise<object>
     prompt_values_supported: ['none', 'login', 'consent'],
     // RFC 9470 §7
     acr_values_supported: reachableContexts,
+    ...(statusLists && {
+      // draft-ietf-oauth-status-list-21 §9.1
+      status_list_aggregation_endpoint: statusLists.aggregationUri,
+      arctos_experimental: {
+        token_status_list: `draft-ietf-oauth-status-list-${statusListDraft.slice('draft-'.length)}`,
+      },
+    }),
   }
 }

@@ -19,6 +19,7 @@ import { explainEndpoint, receiptPage } from './receipts.ts'
 import { revokeEndpoint } from './revoke.ts'
 import { signInEndpoint } from './sign-in.ts'
 import { signOutEndpoint } from './sign-out.ts'
+import { aggregationEndpoint, statusListEndpoint } from './status-list.ts'
 import { tokenEndpoint } from './token.ts'
 
 type ProgramEndpoint = (context: ServerContext, request: ProgramRequest, peer: Peer) => Answer | Promise<Answer>
@@ -94,13 +95,26 @@ export function createRouter(context: ServerContext): Router {
     [`/.well-known/openid-configuration${base}`, metadata],
     [`${base}/.well-known/openid-configuration`, metadata],
   ])
-  const receipts = `${base}/receipts/`
   // Where nobody may report anything, there is nothing at that address.
   if (context.leakDesk !== undefined)
     table.set(`${base}/leaks`, { kind: 'program', methods: ['POST'], endpoint: leaksEndpoint, crossOrigin: false })
+  const receipts = `${base}/receipts/`
+  const { statusLists } = context
+  const listPath = `${base}/status-lists/`
+  if (statusLists !== undefined)
+    table.set(
+      `${base}/status-lists`,
+      forScripts(readable, () => aggregationEndpoint(context, statusLists)),
+    )
+  const routeOf = (target: string): Route | undefined => {
+    const path = pathOf(target)
+    const route = table.get(path)
+    if (route !== undefined || statusLists === undefined || !path.startsWith(listPath)) return route
+    return forScripts(readable, (_context, request) => statusListEndpoint(context, statusLists, request, target))
+  }
 
   const answerProgram: Router['answerProgram'] = (request, peer, target) => {
-    const route = table.get(pathOf(target))
+    const route = routeOf(target)
     if (route?.kind !== 'program') return undefined
     if (route.methods.includes(request.method)) return route.endpoint(context, request, peer)
     if (request.method === 'OPTIONS' && route.crossOrigin) return preflightAnswer(route.methods)

@@ -20,7 +20,8 @@ export const authorizationCode: GrantType = {
     if (parseOpaqueToken('authorizationCode', code, 32) === undefined) {
       throw new Refusal('code.unknown', { check: 'code', expected: 'a code of this server', received: 'another text' })
     }
-    const redeemed = await context.store.redeemCode({
+    const { store, statusLists } = context
+    const exchange = {
       codeHash: sha256Base64url(code),
       clientId: client.id,
       redirectUri: parameters.get('redirect_uri'),
@@ -29,7 +30,10 @@ export const authorizationCode: GrantType = {
       assertion,
       idleSeconds: context.lifetimes.refreshIdleSeconds,
       absoluteSeconds: context.lifetimes.refreshAbsoluteSeconds,
-    })
+    }
+    const redeemed = await (statusLists === undefined
+      ? store.redeemCode(exchange)
+      : statusLists.placeGrant((places) => store.redeemCode({ ...exchange, places })))
     event.outcome = redeemed.outcome
     if (redeemed.outcome !== 'redeemed') throw refusalOf(redeemed)
     const { access, scopes, family, grantId } = redeemed

@@ -17,7 +17,11 @@ export const clientCredentials: GrantType = {
     const resources = await requestedResources(context, parameters.all('resource'))
     const scopes = requestedScopes(client, resources, parameters.get('scope'), false)
     const resourceKeys = resources.map((resource) => resource.key)
-    const issued = await context.store.issueForClient({ clientId: client.id, scopes, resourceKeys, assertion })
+    const { store, statusLists } = context
+    const order = { clientId: client.id, scopes, resourceKeys, assertion }
+    const issued = await (statusLists === undefined
+      ? store.issueForClient(order)
+      : statusLists.placeClient((places) => store.issueForClient({ ...order, places })))
     switch (issued.outcome) {
       case 'issued':
         return { access: issued.access, scopes, refreshToken: undefined }

@@ -19,14 +19,18 @@ export const deviceCode: GrantType = {
     const polled = await context.store.pollDevice({ deviceCodeHash, clientId: client.id, assertion })
     event.outcome = polled.outcome
     if (polled.outcome !== 'approved') throw refusalOf(polled)
-    const redeemed = await context.store.redeemDevice({
+    const { store, statusLists } = context
+    const exchange = {
       deviceCodeHash,
       clientId: client.id,
       userId: polled.userId,
       resourceKeys,
       idleSeconds: context.lifetimes.refreshIdleSeconds,
       absoluteSeconds: context.lifetimes.refreshAbsoluteSeconds,
-    })
+    }
+    const redeemed = await (statusLists === undefined
+      ? store.redeemDevice(exchange)
+      : statusLists.placeGrant((places) => store.redeemDevice({ ...exchange, places })))
     event.outcome = redeemed.outcome
     if (redeemed.outcome !== 'redeemed') throw refusalOf(redeemed)
     const { access, scopes, family, grantId } = redeemed

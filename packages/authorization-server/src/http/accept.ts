@@ -8,6 +8,17 @@ export function prefers(accept: string | null, wanted: string, usual: string): b
   return weight > 0 && weight >= weightOf(accept, usual)
 }
 
+/** Whether a sender takes a media type, by its name or a wildcard; the most specific range that covers it decides. RFC 9110 §12.5.1 */
+export function accepts(accept: string | null, type: string): boolean {
+  if (accept === null || accept.trim() === '') return true
+  const ranges = accept.toLowerCase().split(',')
+  const nameOf = (range: string): string | undefined => range.split(';')[0]?.trim()
+  const covering = [type, `${type.split('/')[0]}/*`, '*/*'].find((name) =>
+    ranges.some((range) => nameOf(range) === name),
+  )
+  return covering !== undefined && weightOf(accept, covering) > 0
+}
+
 /** How much a sender wants a type: 0 where it does not name it, or names it to exclude it. */
 function weightOf(accept: string, type: string): number {
   for (const range of accept.toLowerCase().split(',')) {

@@ -19,12 +19,16 @@ const loopBudget = 4
 /**
  * Writes access tokens. The JWTs that one transaction issued are signed in one tight loop: between other work a signature costs
  * about twice as much. RSA goes to the thread pool.
+ *
+ * @param statusListUri the address of a status list; absent where there are none
  */
 export function createAccessTokenWriter(
   issuer: string,
   keys: Pick<KeyRing, 'signingKey' | 'sharedSecretOf' | 'maintain'>,
+  statusListUri?: ((list: string) => string) | undefined,
 ): AccessTokenWriter {
   const headerOf = createHeaders()
+  const textOf = (access: IssuedAccess): string => JSON.stringify(claimsOf(issuer, access, statusListUri))
   let waiting: JwtOrder[] = []
   let scheduled = false
 
@@ -51,7 +55,7 @@ export function createAccessTokenWriter(
   const sign = ({ access, typ, resolve, reject }: JwtOrder): void => {
     try {
       const key = keys.signingKey()
-      const [header, claims] = [headerOf(key, typ), JSON.stringify(claimsOf(issuer, access))]
+      const [header, claims] = [headerOf(key, typ), textOf(access)]
       if (key.key.asymmetricKeyType !== 'rsa') resolve(new Secret(signCompactJws(header, claims, key)))
       else signCompactJwsAsync(header, claims, key).then((token) => resolve(new Secret(token)), reject)
     } catch (error) {
@@ -64,7 +68,7 @@ export function createAccessTokenWriter(
     if (keys.sharedSecretOf(resourceKey) === undefined) await keys.maintain()
     const key = keys.sharedSecretOf(resourceKey)
     if (key === undefined) throw new Error(`there is no shared secret for ${resourceKey}`)
-    return new Secret(signSharedSecretJws(typ, JSON.stringify(claimsOf(issuer, access)), key))
+    return new Secret(signSharedSecretJws(typ, textOf(access), key))
   }
 
   return (access) => {
@@ -97,8 +101,8 @@ function createHeaders(): (key: SigningKey, typ: string) => string {
 }
 
 /** The claims of a JWT access token. RFC 9068 §2.2, PROTOCOL §5 */
-function claimsOf(issuer: string, access: IssuedAccess): object {
-  const { audience } = access
+function claimsOf(issuer: string, access: IssuedAccess, statusListUri?: (list: string) => string): object {
+  const { audience, status } = access
   return {
     iss: issuer,
     sub: access.subject,
@@ -112,5 +116,7 @@ function claimsOf(issuer: string, access: IssuedAccess): object {
     // RFC 9470 §6.1
     auth_time: access.authenticatedAt,
     acr: access.acr,
+    // draft-ietf-oauth-status-list-21 §6.2
+    status: status && statusListUri && { status_list: { idx: status.index, uri: statusListUri(status.list) } },
   }
 }

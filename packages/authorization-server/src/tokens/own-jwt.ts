@@ -5,6 +5,7 @@ import {
   Refusal,
   readActors,
   readNumber,
+  readStatusReference,
   readString,
   readStrings,
   resourceKey,
@@ -62,6 +63,7 @@ function factsOfClaims(issuer: string, claims: ReturnType<typeof parseClaims>): 
   const [grants, actors] = [claims['grants'] === undefined ? [] : readStrings(claims, 'grants'), readActors(claims)]
   // A lineage that cannot be read could hide a grant that has ended.
   if (grants === undefined || grants.length > lineageLimit || actors === undefined) return undefined
+  const status = readStatusReference(claims)
   const scopes = (readString(claims, 'scope') ?? '').split(' ').filter(Boolean)
   return {
     jti,
@@ -76,5 +78,6 @@ function factsOfClaims(issuer: string, claims: ReturnType<typeof parseClaims>): 
     expiresAt,
     authenticatedAt: readNumber(claims, 'auth_time'),
     acr: readString(claims, 'acr'),
+    statusReference: status === 'malformed' ? undefined : status,
   }
 }

@@ -1,3 +1,4 @@
+import type { StatusReference } from '@arctos/core'
 import { defineVerb, first, integer, optionalInteger, optionalText, type Row, text, type Verb } from '../transaction.ts'
 import { type Grant, grantColumns, grantOfRow, words } from './grants.ts'
 
@@ -18,6 +19,8 @@ export interface AccessFacts {
   /** When and how the user signed in; absent without a user. */
   readonly authenticatedAt: number | undefined
   readonly acr: string | undefined
+  /** Where its status stands, as it says itself. */
+  readonly statusReference?: StatusReference | undefined
 }
 
 // Everything that can have ended a token, in one question: its own revocation, its grant, and the cut-offs of client, user, both
