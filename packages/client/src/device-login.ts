@@ -139,7 +139,7 @@ async function poll(
     } catch (error) {
       if (error instanceof Unavailable) {
         // RFC 8628 §3.5: polls less often after a connection timeout, by doubling, and as `Retry-After` says.
-        pause = Math.max(Math.min(pause * 2, Math.max(interval, pauseLimitSeconds)), error.retryAfterSeconds ?? 0)
+        pause = Math.max(Math.min(pause * 2, Math.max(interval * 2, pauseLimitSeconds)), error.retryAfterSeconds ?? 0)
         continue
       }
       interval = intervalAfter(error, interval)

@@ -62,7 +62,7 @@ describe('a login on a device', () => {
     expect([...(request?.query.keys() ?? [])]).toEqual([])
   })
 
-  it('shows both the code and where to type it, and until when [RFC 8628 §3.3.1(a)]', async () => {
+  it('shows both the code and where to type it, and until when [RFC 8628 §3.3(d), RFC 8628 §3.3.1(a)]', async () => {
     const { world, server, logIn, shown } = await arrange()
     const expiresAt = world.nowSeconds() + 600
     server.fault('/token', approved)
@@ -77,7 +77,7 @@ describe('a login on a device', () => {
     ])
   })
 
-  it('prints it on standard error where nobody shows it', async () => {
+  it('prints it on standard error where nobody shows it [RFC 8628 §3.3.1(a)(c)]', async () => {
     const world = createWorld()
     const { server } = await arrange()
     server.fault('/token', approved)
@@ -150,6 +150,13 @@ describe('polling', () => {
     expect(seconds(world)).toEqual([5, 10, 20, 40, 60, 60, 5])
   })
 
+  it('is less often after a failure also where the interval is long [RFC 8628 §3.5(g)]', async () => {
+    const { world, server, logIn } = await arrange({ interval: 70 })
+    server.fault('/token', cutBeforeActing, cutBeforeActing, pending, approved)
+    await logIn()
+    expect(seconds(world)).toEqual([70, 140, 140, 70])
+  })
+
   it('waits as long as the server asks it to when it cannot answer now', async () => {
     const { world, server, logIn } = await arrange()
     server.fault('/token', unavailable({ 'retry-after': '90' }), refuses('temporarily_unavailable', 429), approved)
@@ -158,7 +165,7 @@ describe('polling', () => {
   })
 
   it.each(['invalid_grant', 'access_denied', 'invalid_client', 'unsupported_grant_type'])(
-    'stops at %s [RFC 8628 §3.5(f)]',
+    'stops at %s, and says so [RFC 8628 §3.5(f)(k)]',
     async (error) => {
       const { server, logIn } = await arrange()
       server.fault('/token', pending, refuses(error, error === 'invalid_client' ? 401 : 400))

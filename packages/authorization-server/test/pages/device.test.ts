@@ -174,7 +174,7 @@ describe('guessing user codes', () => {
 })
 
 describe('the question', () => {
-  it('names client, scopes, resource, code, place and time [RFC 8628 §5.4(a)(b), RFC 10027 §2(b), RFC 10027 §6.1.13]', async () => {
+  it('names client, scopes, resource, code, place and time [RFC 8628 §5.4(a)(b)(c), RFC 10027 §2(b), RFC 10027 §6.1.13]', async () => {
     const device = await start()
     site.pass(125)
     const { html } = await asked(await signedInBrowser(site), device)
@@ -237,7 +237,7 @@ describe('the question', () => {
 })
 
 describe('a decision', () => {
-  it('to allow gives the device its tokens, once it asks [RFC 8628 §3.3(b)]', async () => {
+  it('to allow gives the device its tokens, once it asks [RFC 8628 §3.3(b)(c)]', async () => {
     const device = await start()
     const browser = await signedInBrowser(site)
     const answer = await decide(browser, await asked(browser, device), 'approve')
