@@ -1,0 +1,566 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { opaqueAccessKey } from '../../src/store/opaque-access.ts'
+import type { IssuedAccess } from '../../src/store/verbs/access.ts'
+import { approve, exchangeOf, startDevice } from './devices.ts'
+import { engines, openTestStore, type TestStore } from './open-test-store.ts'
+import { type Family, issueCode, type Principals, register, rotate, rotationOf, startFamily } from './principals.ts'
+
+const by = { actor: 'operator', initiator: 'admin' } as const
+
+/** Two users at two clients, and a token that the first client has for itself. */
+interface World {
+  readonly one: Principals
+  readonly other: Principals
+  /** By user and client. */
+  readonly families: Readonly<Record<'oneOne' | 'oneOneOpaque' | 'oneOther' | 'otherOne' | 'otherOther', Family>>
+  readonly own: IssuedAccess
+}
+
+interface SmallWorld extends Pick<World, 'one' | 'own'> {
+  readonly oneOne: Family
+}
+
+type Name = keyof World['families'] | 'own'
+const everything: readonly Name[] = ['oneOne', 'oneOneOpaque', 'oneOther', 'otherOne', 'otherOther', 'own']
+
+describe.each(engines)('what is taken back on %s', (engine) => {
+  let test: TestStore
+  beforeAll(async () => {
+    test = await openTestStore(engine)
+  })
+  afterAll(() => test.close())
+
+  const seconds = () => Math.floor(test.clock.now() / 1_000)
+  const isLive = async (access: IssuedAccess): Promise<boolean> =>
+    access.form.format === 'jwt'
+      ? await test.store.introspectJwt(access)
+      : (await test.store.introspectOpaque(opaqueAccessKey(access.form.token.reveal()) ?? '')) !== undefined
+  const ownToken = async ({ clientId, jwtKey }: Principals): Promise<IssuedAccess> => {
+    const order = { clientId, scopes: ['read'], resourceKeys: [jwtKey], assertion: undefined }
+    const issued = await test.store.issueForClient(order)
+    if (issued.outcome !== 'issued') throw new Error(issued.outcome)
+    return issued.access
+  }
+
+  const start = async (): Promise<World> => {
+    // Behind every cut-off of the tests before.
+    test.clock.advance(10_000)
+    test.clock.alignToSecond()
+    const [one, other] = await Promise.all([register(test), register(test)])
+    const begin = (user: Principals, client: Principals, format: 'jwt' | 'opaque') => {
+      const resourceKeys = [client[`${format}Key`]]
+      return startFamily(test, { ...client, userId: user.userId, username: user.username }, { resourceKeys })
+    }
+    const [own, oneOne, oneOneOpaque, oneOther, otherOne, otherOther] = await Promise.all([
+      ownToken(one),
+      begin(one, one, 'jwt'),
+      begin(one, one, 'opaque'),
+      begin(one, other, 'jwt'),
+      begin(other, one, 'opaque'),
+      begin(other, other, 'jwt'),
+    ])
+    return { one, other, own, families: { oneOne, oneOneOpaque, oneOther, otherOne, otherOther } }
+  }
+  /** One user at one client, and the client itself. */
+  const startSmall = async (format: 'jwt' | 'opaque' = 'jwt'): Promise<SmallWorld> => {
+    test.clock.advance(10_000)
+    test.clock.alignToSecond()
+    const one = await register(test)
+    const begin = startFamily(test, one, { resourceKeys: [one[`${format}Key`]] })
+    const [oneOne, own] = await Promise.all([begin, ownToken(one)])
+    return { one, oneOne, own }
+  }
+  const accessOf = (world: World, name: Name) => (name === 'own' ? world.own : world.families[name].access)
+  const liveOf = async (world: World): Promise<readonly Name[]> => {
+    const lives = await Promise.all(everything.map((name) => isLive(accessOf(world, name))))
+    return everything.filter((_, at) => lives[at])
+  }
+
+  const levels: readonly [string, readonly Name[], (world: World) => Promise<{ readonly outcome: string }>][] = [
+    ['a grant', ['oneOne'], ({ families: { oneOne } }) => test.store.revokeGrant({ grantId: oneOne.grantId, ...by })],
+    [
+      'a user at one client',
+      ['oneOne', 'oneOneOpaque'],
+      ({ one: { userId, clientId } }) => test.store.cutOffUserAtClient({ userId, clientId, ...by }),
+    ],
+    [
+      'a subject everywhere',
+      ['oneOne', 'oneOneOpaque', 'oneOther'],
+      ({ one: { userId } }) => test.store.cutOffSubject({ userId, ...by }),
+    ],
+    [
+      'a client',
+      ['oneOne', 'oneOneOpaque', 'otherOne', 'own'],
+      ({ one: { clientId } }) => test.store.cutOffClient({ clientId, ...by }),
+    ],
+    ['all', everything, () => test.store.cutOffAll(by)],
+  ]
+
+  describe('as tokens and grants', () => {
+    it.each(levels)('of %s is dead, and nothing else [PROTOCOL §7]', async (_what, dead, revoke) => {
+      const world = await start()
+      expect(await liveOf(world)).toEqual(everything)
+      expect(await revoke(world)).toMatchObject({ outcome: expect.stringMatching(/^(revoked|cut_off)$/) })
+      expect(await liveOf(world)).toEqual(everything.filter((name) => !dead.includes(name)))
+    })
+
+    it.each(levels)(
+      'of %s refreshes no more, and everything else does [PROTOCOL §2 A7]',
+      async (_what, dead, revoke) => {
+        const world = await start()
+        await revoke(world)
+        for (const [name, family] of Object.entries(world.families)) {
+          const answer = await test.store.rotateRefresh(rotationOf(family, family.presented))
+          const access = 'access' in answer ? answer.access : undefined
+          expect([name, access !== undefined && (await isLive(access))]).toEqual([name, !dead.includes(name as Name)])
+        }
+      },
+    )
+
+    it.each(levels)(
+      'of %s is followed by what lives, in the same second [PROTOCOL §1]',
+      async (_what, _dead, revoke) => {
+        const world = await start()
+        await revoke(world)
+        const resourceKeys = [world.one.jwtKey]
+        const again = await startFamily(test, world.one, { resourceKeys })
+        const refreshed = await test.store.rotateRefresh(rotationOf(again, again.presented))
+        const issued = [again.access, await ownToken(world.one), ...('access' in refreshed ? [refreshed.access] : [])]
+        expect(await Promise.all(issued.map(isLive))).toEqual([true, true, true])
+      },
+    )
+
+    it.each(levels.slice(1))(
+      'of %s can be ended again in the same second [PROTOCOL §1]',
+      async (_what, _dead, revoke) => {
+        const world = await start()
+        await revoke(world)
+        const again = await startFamily(test, world.one, { resourceKeys: [world.one.jwtKey] })
+        await revoke(world)
+        expect(await isLive(again.access)).toBe(false)
+      },
+    )
+
+    it.each(['oneOne', 'oneOneOpaque'] as const)('as one token is dead alone: %s [PROTOCOL §7]', async (name) => {
+      const family = (await start()).families[name]
+      const { access, clientId } = family
+      const key = access.form.format === 'opaque' ? opaqueAccessKey(access.form.token.reveal()) : undefined
+      if (key === undefined) await test.store.revokeJwt({ ...access, clientId, by })
+      else await test.store.revokeOpaque({ key, by })
+      const answer = await test.store.rotateRefresh(rotationOf(family, family.presented))
+      expect([await isLive(access), 'access' in answer && (await isLive(answer.access))]).toEqual([false, true])
+    })
+
+    it('from before an instant is dead, and what came after it is not [PROTOCOL §7]', async () => {
+      const { one, families, own } = await start()
+      test.clock.advance(2_000)
+      const before = seconds()
+      const later = await startFamily(test, one, { resourceKeys: [one.jwtKey] })
+      test.clock.advance(2_000)
+      expect(await test.store.cutOffAll({ ...by, before })).toEqual({ outcome: 'cut_off', notBefore: before })
+      const lives = [families.oneOne.access, own, later.access].map(isLive)
+      expect(await Promise.all(lives)).toEqual([false, false, true])
+    })
+
+    it('of a grant whose scopes changed is dead until it is refreshed [PROTOCOL §7]', async () => {
+      const { families } = await start()
+      const { oneOne } = families
+      await test.store.cutOffClaims({ grantId: oneOne.grantId, ...by })
+      expect(await isLive(oneOne.access)).toBe(false)
+      const answer = await test.store.rotateRefresh(rotationOf(oneOne, oneOne.presented))
+      expect('access' in answer && (await isLive(answer.access))).toBe(true)
+    })
+  })
+
+  it.each(levels.slice(1))(
+    'of %s gives nothing for a code or a device from before [PROTOCOL §1]',
+    async (_what, _dead, revoke) => {
+      const world = await start()
+      const [code, device] = [await issueCode(test, world.one), await startDevice(test, world.one)]
+      await approve(test, device)
+      await revoke(world)
+      const outcomes = [await test.store.redeemCode(code), await test.store.redeemDevice(exchangeOf(device))]
+      expect(outcomes).toEqual([{ outcome: 'principal_disabled' }, { outcome: 'principal_disabled' }])
+    },
+  )
+
+  it('of a user at one client asks the user again, there only [PROTOCOL §7]', async () => {
+    const { one, other } = await start()
+    const consent = (client: Principals) => {
+      const { clientId, jwtKey } = client
+      return test.store.readConsent({ userId: one.userId, clientId, resourceKeys: [jwtKey] })
+    }
+    for (const client of [one, other]) await issueCode(test, { ...client, userId: one.userId }, { remember: true })
+    await test.store.cutOffUserAtClient({ userId: one.userId, clientId: one.clientId, ...by })
+    expect([await consent(one), (await consent(other)).length]).toEqual([[], 3])
+  })
+
+  it('of a user at one client refreshes no more when the cut-off is forgotten [PROTOCOL §2 A7]', async () => {
+    const { one, oneOne } = await startSmall()
+    await test.store.cutOffUserAtClient({ userId: one.userId, clientId: one.clientId, ...by })
+    await test.query('DELETE FROM cut_offs WHERE subject = $1', one.userId)
+    expect(await test.store.rotateRefresh(rotationOf(oneOne, oneOne.presented))).toEqual({ outcome: 'ended' })
+  })
+
+  it.each([
+    ['a subject everywhere', (userId: string) => test.store.cutOffSubject({ userId, ...by })],
+    ['all', () => test.store.cutOffAll(by)],
+  ])('of %s ends sign-ins, and the next one holds at once [PROTOCOL §1]', async (_what, revoke) => {
+    const { one } = await startSmall()
+    const session = { userId: one.userId, lifetimeSeconds: 600, formerHash: undefined }
+    const [former, next] = [randomUUID(), randomUUID()]
+    await test.store.openSession({ ...session, hash: former })
+    const authenticatedAt = seconds()
+    await revoke(one.userId)
+    await test.store.openSession({ ...session, hash: next })
+    expect([await test.store.readSession(former), (await test.store.readSession(next))?.userId]).toEqual([
+      undefined,
+      one.userId,
+    ])
+    await expect(issueCode(test, one, { authenticatedAt })).rejects.toThrow('principal_disabled')
+  })
+
+  describe('before an instant', () => {
+    it('in the future is refused, for what is issued next would be dead at birth [PROTOCOL §1]', async () => {
+      expect(await test.store.cutOffAll({ ...by, before: seconds() + 1 })).toEqual({ outcome: 'in_the_future' })
+    })
+
+    it('never brings back what an earlier cut-off ended [PROTOCOL §1]', async () => {
+      const { own } = await startSmall()
+      await test.store.cutOffAll(by)
+      expect(await test.store.cutOffAll({ ...by, before: seconds() - 60 })).toEqual({ outcome: 'cut_off_before' })
+      expect(await isLive(own)).toBe(false)
+    })
+  })
+
+  it('of an unknown grant, client or user is nothing', async () => {
+    const nobody = 'nobody'
+    const { store } = test
+    const outcomes = [
+      await store.revokeGrant({ grantId: nobody, ...by }),
+      await store.cutOffClient({ clientId: nobody, ...by }),
+      await store.cutOffSubject({ userId: nobody, ...by }),
+      await store.cutOffUserAtClient({ userId: nobody, clientId: nobody, ...by }),
+      await store.cutOffClaims({ grantId: nobody, ...by }),
+    ]
+    expect(outcomes).toEqual(outcomes.map(() => ({ outcome: 'unknown' })))
+  })
+
+  it('so often that cut-offs would run away from the clock has to wait [PROTOCOL §1]', async () => {
+    const { one } = await startSmall()
+    const revoke = () => test.store.cutOffUserAtClient({ userId: one.userId, clientId: one.clientId, ...by })
+    for (let turn = 0; turn < 5; turn++) await revoke()
+    await expect(revoke()).rejects.toThrow()
+    test.clock.advance(1_000)
+    expect(await revoke()).toEqual({ outcome: 'cut_off', notBefore: seconds() + 5 })
+  })
+
+  it('of one user at six clients in one second has not to wait [PROTOCOL §1]', async () => {
+    const { one } = await startSmall()
+    for (let turn = 0; turn < 6; turn++) {
+      const { clientId } = await register(test)
+      const cut = await test.store.cutOffUserAtClient({ userId: one.userId, clientId, ...by })
+      expect(cut).toEqual({ outcome: 'cut_off', notBefore: seconds() + 1 })
+    }
+  })
+
+  describe('with what was derived from it', () => {
+    /** A token that was derived from a second grant, which was derived from a first. */
+    const derive = async () => {
+      const { families } = await start()
+      const { oneOne: root, oneOther: parent, otherOther: leaf } = families
+      const grants = [root.grantId, parent.grantId, leaf.grantId]
+      return { root, parent, derived: { ...leaf.access, grants, actors: ['agent', 'agent-client'] } }
+    }
+
+    it('lives as long as all of its grants do [PROTOCOL §3]', async () => {
+      expect(await test.store.introspectJwt((await derive()).derived)).toBe(true)
+    })
+
+    it.each(['root', 'parent'] as const)('is dead with its %s [PROTOCOL §7]', async (which) => {
+      const lineage = await derive()
+      await test.store.revokeGrant({ grantId: lineage[which].grantId, ...by })
+      expect(await test.store.introspectJwt(lineage.derived)).toBe(false)
+    })
+
+    it('is dead when nobody knows one of its grants any more [PROTOCOL §3]', async () => {
+      const { derived } = await derive()
+      expect(await test.store.introspectJwt({ ...derived, grants: [...derived.grants, randomUUID()] })).toBe(false)
+    })
+
+    it('is dead when one of its grants allows less than it did [PROTOCOL §7]', async () => {
+      const { root, derived } = await derive()
+      await test.store.cutOffClaims({ grantId: root.grantId, ...by })
+      expect(await test.store.introspectJwt(derived)).toBe(false)
+    })
+
+    it.each([
+      ['agent', false],
+      ['agent-client', false],
+      ['another agent', true],
+    ])('after a cut-off of the actor %s is live: %s [PROTOCOL §7]', async (actorId, live) => {
+      const { derived } = await derive()
+      await test.store.cutOffActor({ actorId, ...by })
+      expect(await test.store.introspectJwt(derived)).toBe(live)
+    })
+
+    it('lives again when it is issued after the cut-off of its actor [PROTOCOL §1]', async () => {
+      const { derived } = await derive()
+      const cut = await test.store.cutOffActor({ actorId: 'agent', ...by })
+      const issuedAt = cut.outcome === 'cut_off' ? cut.notBefore : 0
+      expect(await test.store.introspectJwt({ ...derived, issuedAt })).toBe(true)
+    })
+
+    it('may have eight grants and no more [PROTOCOL §5]', async () => {
+      const { root, derived } = await derive()
+      const grants = Array.from({ length: 9 }, () => randomUUID())
+      await expect(test.store.introspectJwt({ ...derived, grants })).rejects.toThrow()
+      expect(await test.store.introspectJwt({ ...derived, grants: Array(9).fill(root.grantId) })).toBe(true)
+    })
+  })
+
+  describe('is told', () => {
+    /** What an action adds to the ledger, in order. */
+    const toldBy = async (act: () => Promise<unknown>) => {
+      const read = () => test.query('SELECT id, entry, reason, initiator, resources, txn, expires_at FROM revocations')
+      const before = new Set((await read()).map(({ id }) => id))
+      await act()
+      const rows = (await read()).filter(({ id }) => !before.has(id as string))
+      return rows.map((row) => {
+        const entry = JSON.parse(String(row['entry'])) as { readonly kind: string }
+        return { ...row, entry, txn: row['txn'] }
+      })
+    }
+    const aDay = 86_400 + 3_600
+
+    type Told = readonly [string, (world: SmallWorld) => Promise<unknown>, (world: SmallWorld) => object]
+    const grantOf = ({ grantId, userId, clientId }: Family) => ({ kind: 'grant', grantId, userId, clientId })
+    const cut = () => ({ issuedBefore: seconds() + 1 })
+    const tellings: readonly Told[] = [
+      [
+        'a family that its client revoked',
+        ({ oneOne }) => test.store.revokeFamily(oneOne),
+        ({ oneOne }) => ({
+          entry: grantOf(oneOne),
+          reason: 'revoked',
+          initiator: 'user',
+          resources: oneOne.jwtKey,
+        }),
+      ],
+      [
+        'a grant that the operator revoked',
+        ({ oneOne }) => test.store.revokeGrant({ grantId: oneOne.grantId, ...by }),
+        ({ oneOne }) => ({
+          entry: grantOf(oneOne),
+          reason: 'revoked',
+          initiator: 'admin',
+          resources: oneOne.jwtKey,
+        }),
+      ],
+      [
+        'an application that its user withdrew',
+        ({ oneOne }) => test.store.withdrawApplication(oneOne),
+        ({ oneOne }) => ({ entry: grantOf(oneOne), reason: 'withdrawn', initiator: 'user', resources: oneOne.jwtKey }),
+      ],
+      [
+        'a family with a copied token',
+        async ({ oneOne }) => {
+          await rotate(test, oneOne, await rotate(test, oneOne, oneOne.presented))
+          await test.store.rotateRefresh(rotationOf(oneOne, oneOne.presented))
+        },
+        ({ oneOne }) => ({
+          entry: grantOf(oneOne),
+          reason: 'reuse',
+          initiator: 'policy',
+          resources: oneOne.jwtKey,
+        }),
+      ],
+      [
+        'a family with two tokens of one generation',
+        ({ oneOne }) => {
+          const forked = { ...oneOne.presented, secret: randomBytes(32) }
+          return test.store.rotateRefresh(rotationOf(oneOne, forked))
+        },
+        ({ oneOne }) => ({
+          entry: grantOf(oneOne),
+          reason: 'fork',
+          initiator: 'policy',
+          resources: oneOne.jwtKey,
+        }),
+      ],
+      [
+        'a JWT',
+        ({ oneOne }) => test.store.revokeJwt(oneOne.access),
+        ({ oneOne }) => ({
+          entry: { kind: 'token', jti: oneOne.access.jti, expiresAt: oneOne.access.expiresAt },
+          reason: 'revoked',
+          initiator: 'user',
+          resources: oneOne.jwtKey,
+          expires_at: oneOne.access.expiresAt + 3_600,
+        }),
+      ],
+      [
+        'a client’s own JWT',
+        ({ own }) => test.store.revokeJwt(own),
+        ({ own }) => ({ entry: { kind: 'token', jti: own.jti, expiresAt: own.expiresAt }, initiator: 'system' }),
+      ],
+      [
+        'a user at one client',
+        ({ one: { userId, clientId } }) => test.store.cutOffUserAtClient({ userId, clientId, ...by }),
+        ({ one: { userId, clientId } }) => ({
+          entry: { kind: 'user_at_client', userId, clientId, ...cut() },
+          reason: 'revoked',
+          initiator: 'admin',
+          resources: null,
+          expires_at: seconds() + 1 + aDay,
+        }),
+      ],
+      [
+        'a subject',
+        ({ one: { userId } }) => test.store.cutOffSubject({ userId, ...by }),
+        ({ one: { userId } }) => ({ entry: { kind: 'subject', userId, ...cut() }, expires_at: seconds() + 1 + aDay }),
+      ],
+      [
+        'a disabled user',
+        ({ one: { userId } }) => test.store.changeUser({ id: userId, disabled: true, actor: 'operator' }),
+        ({ one: { userId } }) => ({
+          entry: { kind: 'subject', userId, ...cut() },
+          reason: 'disabled',
+          initiator: 'admin',
+        }),
+      ],
+      [
+        'a client',
+        ({ one: { clientId } }) => test.store.cutOffClient({ clientId, ...by }),
+        ({ one: { clientId } }) => ({ entry: { kind: 'client', clientId, ...cut() }, reason: 'revoked' }),
+      ],
+      [
+        'a disabled client',
+        ({ one: { clientId } }) => test.store.updateClient({ id: clientId, disabled: true, actor: 'operator' }),
+        ({ one: { clientId } }) => ({
+          entry: { kind: 'client', clientId, ...cut() },
+          reason: 'disabled',
+          initiator: 'admin',
+        }),
+      ],
+      [
+        'a deleted client, whose grants need no rows',
+        ({ one: { clientId } }) => test.store.deleteClient({ id: clientId, actor: 'operator' }),
+        ({ one: { clientId } }) => ({ entry: { kind: 'client', clientId, ...cut() }, reason: 'client_deleted' }),
+      ],
+      [
+        'an actor',
+        () => test.store.cutOffActor({ actorId: 'agent', ...by }),
+        () => ({ entry: { kind: 'actor', actor: 'agent', ...cut() } }),
+      ],
+      ['all', () => test.store.cutOffAll(by), () => ({ entry: { kind: 'all', ...cut() } })],
+      [
+        'a change of what a grant allows',
+        ({ oneOne }) => test.store.cutOffClaims({ grantId: oneOne.grantId, ...by }),
+        ({ oneOne }) => ({
+          entry: { ...grantOf(oneOne), kind: 'claims', ...cut() },
+          reason: 'claims_changed',
+        }),
+      ],
+    ]
+    it.each(tellings)('of %s in one row [PROTOCOL §7]', async (_what, act, expected) => {
+      const world = await startSmall()
+      expect(await toldBy(() => act(world))).toMatchObject([expected(world)])
+    })
+
+    it('of an opaque token by its id, to its resource [PROTOCOL §7]', async () => {
+      const { access, opaqueKey } = (await startSmall('opaque')).oneOne
+      const key = access.form.format === 'opaque' ? (opaqueAccessKey(access.form.token.reveal()) ?? '') : ''
+      expect(await toldBy(() => test.store.revokeOpaque({ key, by }))).toMatchObject([
+        {
+          entry: { kind: 'token', jti: access.jti, expiresAt: access.expiresAt },
+          initiator: 'admin',
+          resources: opaqueKey,
+        },
+      ])
+    })
+
+    it('of a new password in two rows of one intention [PROTOCOL §7]', async () => {
+      const { one } = await startSmall()
+      const { userId } = one
+      const rows = await toldBy(() => test.store.changeUser({ id: userId, passwordHash: 'new', actor: userId }))
+      expect(rows.map(({ entry }) => entry)).toEqual(
+        expect.arrayContaining([
+          { kind: 'subject', userId, ...cut() },
+          { kind: 'credential', principal: 'user', id: userId, credential: 'password', change: 'update' },
+        ]),
+      )
+      expect(rows).toMatchObject(Array(2).fill({ txn: rows[0]?.txn, reason: 'password_changed', initiator: 'user' }))
+    })
+
+    it('of a code that was used twice [RFC 6749 §4.1.2, PROTOCOL §3]', async () => {
+      const { one } = await startSmall()
+      const exchange = await issueCode(test, one)
+      const redeemed = await test.store.redeemCode(exchange)
+      const grantId = 'grantId' in redeemed ? redeemed.grantId : ''
+      const rows = await toldBy(() => test.store.redeemCode(exchange))
+      expect(rows).toMatchObject([{ entry: { kind: 'grant', grantId }, reason: 'code_replayed', initiator: 'policy' }])
+    })
+
+    it('of a key that an operator withdrew, and not of one that was replaced long ago [PROTOCOL §7]', async () => {
+      const key = { purpose: 'signing', algorithm: 'ES256', sealed: 'sealed', activeInSeconds: 0 } as const
+      const [id, next, last] = [randomUUID(), randomUUID(), randomUUID()]
+      for (const kid of [id, next, last]) {
+        await test.store.addKey({ key: { ...key, id: kid }, onlyIfOlderThanSeconds: undefined, actor: 'test' })
+        test.clock.advance(1_000)
+      }
+      test.clock.advance(10_000)
+      const rows = await toldBy(async () => {
+        await test.store.retireKey({ id, actor: 'server', ifReplacedForSeconds: 5 })
+        await test.store.retireKey({ id: next, actor: 'operator' })
+      })
+      expect(rows).toMatchObject([{ entry: { kind: 'key', kid: next }, initiator: 'admin', resources: null }])
+    })
+
+    it('of a recovery as a cut-off of all, not of each grant [PROTOCOL §1]', async () => {
+      await startSmall()
+      const rows = await toldBy(() => test.store.recoverLostWindow({ actor: 'operator' }))
+      expect(rows).toMatchObject([{ entry: { kind: 'all', ...cut() }, reason: 'recovered' }])
+    })
+
+    it('of each of two hundred grants of a withdrawn application, in one intention [PROTOCOL §6]', async () => {
+      const { one } = await startSmall()
+      const families = await Promise.all(Array.from({ length: 200 }, () => startFamily(test, one)))
+      const rows = await toldBy(() => test.store.withdrawApplication(one))
+      const ended = rows.map(({ entry }) => (entry as { readonly grantId?: string }).grantId)
+      expect(new Set(ended).size).toBe(201)
+      expect(families.filter(({ grantId }) => !ended.includes(grantId))).toEqual([])
+      expect(new Set(rows.map(({ txn }) => txn)).size).toBe(1)
+    })
+
+    it('not of what lapsed, ended before or was refused', async () => {
+      const { one, families } = await start()
+      const { oneOne } = families
+      await test.store.revokeFamily(oneOne)
+      test.clock.advance(3_600_000)
+      const rows = await toldBy(async () => {
+        await test.store.revokeFamily(oneOne)
+        await test.store.rotateRefresh(rotationOf(families.oneOther, families.oneOther.presented))
+        await test.store.revokeFamily({ grantId: families.oneOther.grantId, clientId: one.clientId })
+        await test.store.cutOffAll({ ...by, before: seconds() + 60 })
+      })
+      expect(rows).toEqual([])
+    })
+
+    it('until no token can be left that it ends, and then forgotten [PROTOCOL §6]', async () => {
+      const { one } = await startSmall()
+      const { userId, clientId } = one
+      await test.store.cutOffUserAtClient({ userId, clientId, ...by })
+      const left = async () => {
+        while ((await test.store.purgeExpired(1_000)).deleted > 0);
+        const told = await test.query('SELECT id FROM revocations WHERE entry LIKE $1', `%${userId}%`)
+        return [told.length, (await test.query('SELECT kind FROM cut_offs WHERE subject = $1', userId)).length]
+      }
+      test.clock.advance(aDay * 1_000)
+      expect(await left()).toEqual([1, 1])
+      test.clock.advance(1_000)
+      expect(await left()).toEqual([0, 0])
+    })
+  })
+})
