@@ -12,7 +12,7 @@ const colon = 0x3a
 
 /**
  * Reads one JSON object strictly: fatal UTF-8 without BOM, no duplicate members, finite numbers, at most 16 levels deep.
- * Returns `undefined` for anything else. Two readers that disagree about one text are how tokens are smuggled (RFC 8725 §2.4,
+ * Returns `undefined` for anything else. Two readers that disagree about one text are how tokens are smuggled (RFC 8725 §2.6,
  * RFC 7519 §4).
  */
 export function parseJsonObject(bytes: Uint8Array): JsonObject | undefined {

@@ -187,7 +187,7 @@ describe('RSA signatures', () => {
     }
   })
 
-  it('of one padding do not pass for the other [RFC 8725 §3.1]', () => {
+  it('of one padding do not pass for the other [RFC 8725 §3.1(d)]', () => {
     const { verification, signing } = keysOf.RS256
     const bound = { ...verification, algorithm: 'PS256' } as const
     const asPss = signCompactJws(encodeHeader({ ...signing, algorithm: 'PS256' }, 'at+jwt'), '{}', signing)

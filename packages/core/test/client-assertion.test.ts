@@ -201,7 +201,7 @@ describe('key of an assertion', () => {
     expect(refusalOf(() => verifyText(assertion({}, kidless), [])).facts['check']).toBe('kid')
   })
 
-  it.each(['none', 'HS256', 'PS256'])('does not serve alg %s [RFC 8725 §3.1]', (alg) => {
+  it.each(['none', 'HS256', 'PS256'])('does not serve alg %s [RFC 8725 §3.1(b)]', (alg) => {
     const refusal = refusalOf(() => verifyText(assertion({}, { ...header, alg })))
     expect([refusal.reason, refusal.facts['check']]).toEqual(['client.assertion_invalid', 'algorithm'])
   })

@@ -38,7 +38,7 @@ describe('importVerificationKey', () => {
     ['RS256', rsa.jwk],
     ['PS256', { ...rsa.jwk, alg: 'PS256' }],
     ['Ed25519', { ...ed.jwk, alg: 'Ed25519' }],
-  ])('binds a key to %s, its kid and its owner [RFC 8725 §3.1]', (algorithm, jwk) => {
+  ])('binds a key to %s, its kid and its owner [RFC 8725 §3.1(a)(d)]', (algorithm, jwk) => {
     const key = takeKey(jwk, 'https://other.example')
     expect([key.algorithm, key.kid, key.owner, key.key.type]).toEqual([
       algorithm,
@@ -52,7 +52,7 @@ describe('importVerificationKey', () => {
     ['ES256', ec.jwk],
     ['EdDSA', ed.jwk],
     ['RS256', rsa.jwk],
-  ])('binds a key without alg to %s, for a key never serves two algorithms [RFC 8725 §3.1]', (algorithm, jwk) => {
+  ])('binds a key without alg to %s, for a key never serves two algorithms [RFC 8725 §3.1(d)]', (algorithm, jwk) => {
     expect(takeKey(without(jwk, 'alg')).algorithm).toBe(algorithm)
   })
 
@@ -137,7 +137,7 @@ describe('importVerificationKey', () => {
     ['an alg that is no text', { ...ec.jwk, alg: ['ES256'] }],
     ['alg null', { ...ec.jwk, alg: null }],
     ['alg __proto__', { ...ec.jwk, alg: '__proto__' }],
-  ])('rejects a key with %s [RFC 7517 §4.4, RFC 8725 §3.1]', (_name, jwk) => {
+  ])('rejects a key with %s [RFC 7517 §4.4, RFC 8725 §3.1(b)]', (_name, jwk) => {
     expect(whyNot(jwk)).toBe('its type, curve and algorithm are not on offer, or do not agree')
   })
 })

@@ -33,7 +33,7 @@ function whyNot(text: string, more: Partial<typeof bound> = {}): string {
 }
 
 describe('importSharedSecret', () => {
-  it('binds a secret to HS256, its kid, the issuer and the resource [RFC 8725 §3.1]', () => {
+  it('binds a secret to HS256, its kid, the issuer and the resource [RFC 8725 §3.1(a)(d)]', () => {
     const key = take(base64url(bytes))
     expect(key).toMatchObject({ ...bound, algorithm: 'HS256' })
     expect(key.secret.export()).toEqual(bytes)
@@ -160,7 +160,7 @@ describe('tokens under a shared secret', () => {
   })
 })
 
-it('no JWK becomes a shared secret or a key for HS256 [RFC 8725 §3.1]', () => {
+it('no JWK becomes a shared secret or a key for HS256 [RFC 8725 §3.1(d)]', () => {
   const k = base64url(bytes)
   const jwks = [
     { kty: 'oct', k, kid: 'secret-1', alg: 'HS256', use: 'sig' },

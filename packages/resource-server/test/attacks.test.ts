@@ -37,7 +37,7 @@ describe('one guard never speaks for another', () => {
     expect([await verdict(guard, token), await verdict(other, token)]).toEqual(['good', 'token.audience'])
   })
 
-  it('finds keys by issuer and kid: one issuer cannot sign for another [RFC 8725 §3.8]', async () => {
+  it('finds keys by issuer and kid: one issuer cannot sign for another [RFC 8725 §3.8(a)(b)]', async () => {
     const second = await startIssuer()
     const twin = makeKey('ES256', issuer.key.kid)
     second.published = [twin.jwk]

@@ -305,7 +305,7 @@ describe('the key set', () => {
     'for another algorithm': () => ({ ...issuer.key.jwk, alg: 'ES384' }),
     'that is symmetric': () => ({ kty: 'oct', k: 'c2VjcmV0', kid: issuer.key.kid }),
   }
-  it.each(Object.keys(unusable))('gives no key %s [RFC 8725 §3.5]', async (name) => {
+  it.each(Object.keys(unusable))('gives no key %s [RFC 8725 §3.1(d)]', async (name) => {
     issuer.published = [unusable[name]?.() ?? {}]
     const [explained] = (await guard.explain(issuer.token())).filter((step) => step.check === 'key')
     expect(explained).toMatchObject({ passed: false, reason: 'token.key_unknown' })

@@ -103,7 +103,7 @@ describe('tokens of a resource that shares a secret', () => {
     expect(await verdict(guardOf(vault, shared), token)).toBe('good')
   })
 
-  it('are good at no resource with another secret, though it is of the same server [RFC 8725 §3.1]', async () => {
+  it('are good at no resource with another secret, though it is of the same server [RFC 8725 §3.3]', async () => {
     const other = await register(safe)
     const token = await tokenFor(vault)
     expect(await verdict(guardOf(safe, other), token)).toBe('token.key_unknown')
@@ -171,7 +171,7 @@ describe('what the holder of a shared secret cannot do', () => {
     }
   })
 
-  it('sign under the kid of a published key, or of another secret [RFC 8725 §3.1]', async () => {
+  it('sign under the kid of a published key, or of another secret [RFC 8725 §3.1(d)]', async () => {
     const other = await register(safe)
     const bytes = await bytesOf(shared.kid, vault)
     const claims = claimsOf(await tokenFor(vault))
@@ -190,7 +190,7 @@ describe('what the holder of a shared secret cannot do', () => {
 })
 
 describe('the secret', () => {
-  it('is in no key set, and in no metadata [RFC 8725 §3.5]', async () => {
+  it('is in no key set, and in no metadata', async () => {
     await tokenFor(vault)
     const [keys, metadata] = [await site.send('/jwks'), await site.send('/.well-known/oauth-authorization-server')]
     expect(keys.text).not.toContain(shared.kid)

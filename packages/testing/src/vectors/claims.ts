@@ -109,7 +109,7 @@ export const claimVectors: readonly GuardVector[] = [
     audiences,
     (spell, number): GuardVector => ({
       id: `audience-${number}`,
-      title: `refuses the audience ${JSON.stringify(spell('https://api.example')).slice(0, 60)} [RFC 9068 §4(c), RFC 8725 §3.9]`,
+      title: `refuses the audience ${JSON.stringify(spell('https://api.example')).slice(0, 60)} [RFC 9068 §4(c), RFC 8725 §3.9(b)]`,
       ...(number === 1 ? { row: 7 } : {}),
       route: 'read',
       request: bearer(({ token, resource }) => token({ aud: spell(resource) })),
@@ -191,7 +191,7 @@ export const claimVectors: readonly GuardVector[] = [
   },
   {
     id: 'issued-ahead',
-    title: 'refuses a token issued more than a minute ahead [RFC 7519 §4.1.6, RFC 8725 §3.8]',
+    title: 'refuses a token issued more than a minute ahead [RFC 7519 §4.1.6]',
     route: 'read',
     request: bearer(({ token, seconds }) => token({ iat: seconds() + 90 })),
     expected: badToken('token.issued_in_future'),

@@ -118,7 +118,7 @@ export const signatureVectors: readonly GuardVector[] = [
     [...noneSpellings, ...foreignNames],
     (alg, number): GuardVector => ({
       id: `alg-unknown-${number}`,
-      title: `refuses the algorithm ${JSON.stringify(alg)} over a good signature [RFC 9068 §4(e), RFC 8725 §3.1]`,
+      title: `refuses the algorithm ${JSON.stringify(alg)} over a good signature [RFC 9068 §4(e), RFC 8725 §3.1(b)]`,
       route: 'read',
       request: bearer(({ token }) => token({}, { alg })),
       expected: badToken('token.algorithm'),
@@ -138,7 +138,7 @@ export const signatureVectors: readonly GuardVector[] = [
     ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519'],
     (alg, number): GuardVector => ({
       id: `alg-of-another-key-${number}`,
-      title: `refuses a signature by the key of another algorithm that claims to be ${alg} [RFC 8725 §3.1]`,
+      title: `refuses a signature by the key of another algorithm that claims to be ${alg} [RFC 8725 §3.1(d)]`,
       route: 'read',
       // For the key's own algorithm the signature has to be wrong, too.
       request: bearer(({ token, key }) => withSignature(token({}, { alg }), 'AAAA'.repeat(key.jwk['n'] ? 22 : 85))),

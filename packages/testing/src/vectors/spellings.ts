@@ -183,7 +183,7 @@ export const spellingVectors: readonly GuardVector[] = [
     ambiguous,
     ([name, spell], number): GuardVector => ({
       id: `claims-ambiguous-${number}`,
-      title: `refuses good claims ${name} [RFC 7519 §4, RFC 8725 §2.4]`,
+      title: `refuses good claims ${name} [RFC 7519 §4, RFC 8725 §2.6]`,
       beyond: true,
       route: 'read',
       request: bearer((forge) => signAnything(forge.header(), spell(JSON.stringify(forge.claims())), forge.key)),
@@ -199,7 +199,7 @@ export const spellingVectors: readonly GuardVector[] = [
   },
   {
     id: 'bomb-iterations',
-    title: 'derives no key from a password that a token names [RFC 8725 §3.1, RFC 7518 §4.8.1.2]',
+    title: 'derives no key from a password that a token names [RFC 8725 §3.1(b), RFC 7518 §4.8.1.2]',
     route: 'read',
     request: bearer((forge) =>
       forge.token({}, { alg: 'PBES2-HS512+A256KW', enc: 'A256GCM', p2c: 2 ** 31 - 1, p2s: 'AAAAAAAAAAAAAAAAAAAAAA' }),
