@@ -2,7 +2,7 @@ import { encodeHeader, encodeStatusList, type SigningKey, signCompactJwsAsync, s
 import type { KeyEncryptionKey } from '../keys/key-encryption.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
 import type { Store } from '../store/store.ts'
-import type { StatusListsNow } from '../store/verbs/status-lists.ts'
+import type { StatusListsNow, TakenBack } from '../store/verbs/status-lists.ts'
 import { decoysAt } from './decoys.ts'
 import { openListKey } from './list-key.ts'
 
@@ -26,8 +26,8 @@ export interface Publisher {
 
 type Row = StatusListsNow['lists'][number]
 
-/** Indexes that are read together: a read of SQLite holds the event loop. */
-const rangeSize = 2_048
+/** Rows that are read together: a read of SQLite holds the event loop, for about 3 ms. */
+const pageSize = 1_024
 /** A list that is not renewed is good for so many ttl. */
 const livesTtl = 10
 
@@ -61,8 +61,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const take = (index: number): void => {
       bytes[index >>> 3] = (bytes[index >>> 3] ?? 0) | (1 << (index & 7))
     }
-    for (let from = 0; from < 2 ** bits; from += rangeSize)
-      for (const index of await store.readTakenBack({ list: id, from, to: from + rangeSize })) take(index)
+    for await (const index of takenBack(store, id)) take(index)
     for (const index of decoysAt(openListKey(kek, row), bits, { madeAt, expiresAt, now })) take(index)
     const list = await encodeStatusList({ bits: 1, bytes })
     const claims = {
@@ -81,8 +80,23 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   const publishAmong = async (isMeant: (row: Row) => boolean): Promise<void> => {
     const state = await store.listStatusLists(undefined)
-    for (const row of state.lists) if (isMeant(row) && isDue(row, state)) await publishRow(row)
+    const failures: unknown[] = []
+    // One that cannot be published keeps no other waiting.
+    for (const row of state.lists)
+      if (isMeant(row) && isDue(row, state)) await publishRow(row).catch((error: unknown) => failures.push(error))
+    if (failures.length > 0) throw failures[0]
   }
 
   return { publishDue: () => publishAmong(() => true), publish: (id) => publishAmong((row) => row.id === id) }
+}
+
+async function* takenBack(store: Store, list: string): AsyncGenerator<number> {
+  for (const among of ['grants', 'buckets'] as const) {
+    let after: number | undefined = -1
+    while (after !== undefined) {
+      const page: TakenBack = await store.readTakenBack({ list, among, after, limit: pageSize })
+      yield* page.indexes
+      after = page.after
+    }
+  }
 }

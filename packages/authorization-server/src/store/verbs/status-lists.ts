@@ -255,41 +255,51 @@ export const readStatusListToken = defineVerb({
   },
 })
 
-export interface BitRange {
+export interface TakenBackPage {
   readonly list: string
-  readonly from: number
-  readonly to: number
+  readonly among: 'grants' | 'buckets'
+  /** The last index of the page before; -1 for the first page. */
+  readonly after: number
+  /** Rows that are looked at: a read of SQLite holds the event loop. */
+  readonly limit: number
 }
 
+export interface TakenBack {
+  readonly indexes: readonly number[]
+  /** Where the next page begins; `undefined`: there is none. */
+  readonly after: number | undefined
+}
+
+const ofGrants = `SELECT g.status_index, CASE
+    WHEN (g.ended_at IS NOT NULL AND g.ended_reason <> 'expired') OR c.id IS NULL OR u.id IS NULL
+      OR g.issued_at < c.not_before OR g.issued_at < u.not_before
+      OR g.issued_at < (SELECT not_before FROM issuer_state WHERE id = 1)
+    THEN 1 ELSE 0 END AS taken_back
+  FROM grants g
+  LEFT JOIN clients c ON c.id = g.client_id AND c.disabled_at IS NULL
+  LEFT JOIN users u ON u.id = g.user_id AND u.disabled_at IS NULL
+  WHERE g.status_list = $1 AND g.status_index > $2 ORDER BY g.status_index LIMIT $3`
+
+const ofBuckets = `SELECT b.status_index, CASE
+    WHEN c.id IS NULL OR b.issued_at < c.not_before
+      OR b.issued_at < (SELECT not_before FROM issuer_state WHERE id = 1)
+    THEN 1 ELSE 0 END AS taken_back
+  FROM status_buckets b LEFT JOIN clients c ON c.id = b.client_id AND c.disabled_at IS NULL
+  WHERE b.status_list = $1 AND b.status_index > $2 ORDER BY b.status_index LIMIT $3`
+
 /**
- * The indexes in a range that are taken back (PROTOCOL §7). An expired grant is not: its tokens say themselves that they are over. Nor
- * are tokens that say too much since their grant changed, for the next one has the same index.
+ * The indexes that are taken back (PROTOCOL §7), page by page. An expired grant is not: its tokens say themselves that they are over.
+ * Nor are tokens that say too much since their grant changed, for the next one has the same index.
  */
 export const readTakenBack = defineVerb({
   kind: 'read',
-  *run(_moment, { list, from, to }: BitRange): Verb<readonly number[]> {
-    const grants = yield* run(
-      `SELECT g.status_index FROM grants g
-       LEFT JOIN clients c ON c.id = g.client_id AND c.disabled_at IS NULL
-       LEFT JOIN users u ON u.id = g.user_id AND u.disabled_at IS NULL
-       WHERE g.status_list = $1 AND g.status_index >= $2 AND g.status_index < $3
-         AND ((g.ended_at IS NOT NULL AND g.ended_reason <> 'expired') OR c.id IS NULL OR u.id IS NULL
-           OR g.issued_at < c.not_before OR g.issued_at < u.not_before
-           OR g.issued_at < (SELECT not_before FROM issuer_state WHERE id = 1))`,
-      list,
-      from,
-      to,
-    )
-    const buckets = yield* run(
-      `SELECT b.status_index FROM status_buckets b LEFT JOIN clients c ON c.id = b.client_id AND c.disabled_at IS NULL
-       WHERE b.status_list = $1 AND b.status_index >= $2 AND b.status_index < $3
-         AND (c.id IS NULL OR b.issued_at < c.not_before
-           OR b.issued_at < (SELECT not_before FROM issuer_state WHERE id = 1))`,
-      list,
-      from,
-      to,
-    )
-    return [...grants.rows, ...buckets.rows].map((row) => integer(row, 'status_index'))
+  *run(_moment, { list, among, after, limit }: TakenBackPage): Verb<TakenBack> {
+    const { rows } = yield* run(among === 'grants' ? ofGrants : ofBuckets, list, after, limit)
+    const last = rows.at(-1)
+    return {
+      indexes: rows.filter((row) => row['taken_back'] === 1).map((row) => integer(row, 'status_index')),
+      after: last === undefined || rows.length < limit ? undefined : integer(last, 'status_index'),
+    }
   },
 })
 
