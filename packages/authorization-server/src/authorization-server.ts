@@ -1,5 +1,6 @@
 import type { Lifetimes, Peer, ServerContext } from './context.ts'
 import { createRouter } from './endpoints/router.ts'
+import { createFeed } from './feed/feed.ts'
 import { createSequencer } from './feed/sequencer.ts'
 import { createExchangeLimit } from './grant-types/exchange-limit.ts'
 import { checkIssuer, isLoopbackIssuer } from './issuer.ts'
@@ -81,10 +82,12 @@ export async function createAuthorizationServer(options: AuthorizationServerOpti
   const { leakReporters = [], leakWebhook } = options
   const monotonic = (): number => performance.now()
   const statusLists = openStatusLists(options, keys, random, now)
+  const sequencer = createSequencer(store)
   const context: ServerContext = {
     issuer,
     store,
-    sequencer: createSequencer(store),
+    sequencer,
+    feed: createFeed({ issuer, store, keys, sequencer, journal, now, random }),
     keys,
     receipts: createReceipts(keys, random, now),
     journal,

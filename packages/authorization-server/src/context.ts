@@ -1,3 +1,4 @@
+import type { Feed } from './feed/feed.ts'
 import type { Sequencer } from './feed/sequencer.ts'
 import type { ExchangeLimit } from './grant-types/exchange-limit.ts'
 import type { Journal } from './journal.ts'
@@ -17,6 +18,8 @@ export interface ServerContext {
   readonly store: Store
   /** Says where the feed of what was taken back stands; looks by itself once upkeep has started. */
   readonly sequencer: Sequencer
+  /** Tells what was taken back to whoever guards with it. */
+  readonly feed: Feed
   readonly keys: KeyRing
   readonly receipts: Receipts
   readonly journal: Journal

@@ -13,5 +13,6 @@ export interface ProgramRequest {
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string | null
+  /** Bytes are written as they are. */
+  readonly body: string | Uint8Array<ArrayBuffer> | null
 }

@@ -19,7 +19,7 @@ describe.each(reasons)('refusal %s', (reason) => {
   it('has a status that fits its code', () => {
     const statuses: Readonly<Record<string, readonly number[]>> = {
       '': [401],
-      invalid_request: [400, 405, 406, 413, 501],
+      invalid_request: [400, 405, 406, 409, 413, 501],
       invalid_client: [400, 401],
       invalid_token: [401],
       insufficient_scope: [403],
@@ -33,7 +33,7 @@ describe.each(reasons)('refusal %s', (reason) => {
   })
 
   it('names the clause that asks for it, and what to do', () => {
-    expect(row.spec).toMatch(/^(RFC \d+( §\d+(\.\d+)*)?|OpenID Connect Core §[\d.]+)$/)
+    expect(row.spec).toMatch(/^(RFC \d+( §\d+(\.\d+)*)?|OpenID (Connect Core|SSF) §[\d.]+)$/)
     expect(row.fix).toMatch(/^[A-Z].*\.$/)
   })
 })

@@ -1,6 +1,7 @@
 import { reachableContexts } from '../authentication-contexts.ts'
 import { authenticationMethods } from '../client-authentication/authenticate.ts'
 import type { ServerContext } from '../context.ts'
+import { feedResource } from '../feed/feed-resource.ts'
 import { grantTypes } from '../grant-types/grant-types.ts'
 import { refusalAnswer } from '../http/answer.ts'
 import { enter } from '../http/entry.ts'
@@ -54,7 +55,8 @@ async function describe({ issuer, store, keys, statusLists }: ServerContext): Pr
     revocation_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
-    protected_resources: resources.map((resource) => resource.identifier),
+    // RFC 9728 §4: the feed of security events is one, too.
+    protected_resources: [...resources.map((resource) => resource.identifier), feedResource(issuer).identifier],
     prompt_values_supported: ['none', 'login', 'consent'],
     // RFC 9470 §7
     acr_values_supported: reachableContexts,

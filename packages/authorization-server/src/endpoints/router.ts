@@ -19,10 +19,23 @@ import { explainEndpoint, receiptPage } from './receipts.ts'
 import { revokeEndpoint } from './revoke.ts'
 import { signInEndpoint } from './sign-in.ts'
 import { signOutEndpoint } from './sign-out.ts'
+import { ssfConfigurationEndpoint, ssfResourceEndpoint } from './ssf-configuration.ts'
+import { ssfJwksEndpoint } from './ssf-jwks.ts'
+import { pollPath, ssfPollEndpoint } from './ssf-poll.ts'
+import { ssfSnapshotEndpoint } from './ssf-snapshot.ts'
+import { ssfStatusEndpoint } from './ssf-status.ts'
+import { ssfStreamsEndpoint } from './ssf-streams.ts'
+import { ssfAddSubjectEndpoint, ssfRemoveSubjectEndpoint } from './ssf-subjects.ts'
+import { ssfVerifyEndpoint } from './ssf-verify.ts'
 import { aggregationEndpoint, statusListEndpoint } from './status-list.ts'
 import { tokenEndpoint } from './token.ts'
 
-type ProgramEndpoint = (context: ServerContext, request: ProgramRequest, peer: Peer) => Answer | Promise<Answer>
+type ProgramEndpoint = (
+  context: ServerContext,
+  request: ProgramRequest,
+  peer: Peer,
+  target: string,
+) => Answer | Promise<Answer>
 type PageEndpoint = (context: ServerContext, request: Request, peer: Peer) => Promise<Response>
 
 interface ProgramRoute {
@@ -54,6 +67,13 @@ const forOperators = (endpoint: ProgramEndpoint): Route => ({
   endpoint,
   crossOrigin: false,
 })
+/** The feed of security events: services call it, never a browser. */
+const forReceivers = (methods: readonly string[], endpoint: ProgramEndpoint): Route => ({
+  kind: 'program',
+  methods,
+  endpoint,
+  crossOrigin: false,
+})
 const page = (methods: readonly string[], endpoint: PageEndpoint): Route => ({ kind: 'page', methods, endpoint })
 
 /** Every address below the issuer. One endpoint, one file. */
@@ -73,6 +93,13 @@ const routes: Readonly<Record<string, Route>> = {
   '/account': page(['GET'], accountEndpoint),
   '/account/withdraw': page(['POST'], withdrawEndpoint),
   '/account/password': page(['POST'], changePasswordEndpoint),
+  '/ssf/streams': forReceivers([...readable, 'POST', 'PATCH', 'PUT', 'DELETE'], ssfStreamsEndpoint),
+  '/ssf/status': forReceivers([...readable, 'POST'], ssfStatusEndpoint),
+  '/ssf/verify': forReceivers(['POST'], ssfVerifyEndpoint),
+  '/ssf/subjects/add': forReceivers(['POST'], ssfAddSubjectEndpoint),
+  '/ssf/subjects/remove': forReceivers(['POST'], ssfRemoveSubjectEndpoint),
+  '/ssf/snapshot': forReceivers(readable, ssfSnapshotEndpoint),
+  '/ssf/jwks': forScripts(readable, ssfJwksEndpoint),
   '/live': forOperators(liveEndpoint),
   '/ready': forOperators(readyEndpoint),
 }
@@ -94,11 +121,15 @@ export function createRouter(context: ServerContext): Router {
     [`/.well-known/oauth-authorization-server${base}`, metadata],
     [`/.well-known/openid-configuration${base}`, metadata],
     [`${base}/.well-known/openid-configuration`, metadata],
+    // SSF §7.2 and RFC 9728 §3.1 put it behind, too; the feed's own path is a part of what is protected.
+    [`/.well-known/ssf-configuration${base}`, forScripts(readable, ssfConfigurationEndpoint)],
+    [`/.well-known/oauth-protected-resource${base}/ssf`, forScripts(readable, ssfResourceEndpoint)],
   ])
   // Where nobody may report anything, there is nothing at that address.
   if (context.leakDesk !== undefined)
     table.set(`${base}/leaks`, { kind: 'program', methods: ['POST'], endpoint: leaksEndpoint, crossOrigin: false })
   const receipts = `${base}/receipts/`
+  const poll = forReceivers(['POST'], ssfPollEndpoint)
   const { statusLists } = context
   const listPath = `${base}/status-lists/`
   if (statusLists !== undefined)
@@ -108,7 +139,7 @@ export function createRouter(context: ServerContext): Router {
     )
   const routeOf = (target: string): Route | undefined => {
     const path = pathOf(target)
-    const route = table.get(path)
+    const route = table.get(path) ?? (path.startsWith(base + pollPath) ? poll : undefined)
     if (route !== undefined || statusLists === undefined || !path.startsWith(listPath)) return route
     return forScripts(readable, (_context, request) => statusListEndpoint(context, statusLists, request, target))
   }
@@ -116,7 +147,7 @@ export function createRouter(context: ServerContext): Router {
   const answerProgram: Router['answerProgram'] = (request, peer, target) => {
     const route = routeOf(target)
     if (route?.kind !== 'program') return undefined
-    if (route.methods.includes(request.method)) return route.endpoint(context, request, peer)
+    if (route.methods.includes(request.method)) return route.endpoint(context, request, peer, target)
     if (request.method === 'OPTIONS' && route.crossOrigin) return preflightAnswer(route.methods)
     return refuseProgram(context, wrongMethod(route, request))
   }

@@ -2,6 +2,8 @@ import { formatScope, Refusal } from '@arctos/core'
 import { type AuthenticatedClient, authenticateClient } from '../client-authentication/authenticate.ts'
 import { showsClient } from '../client-authentication/credentials.ts'
 import type { ServerContext } from '../context.ts'
+import { isReceiver } from '../feed/feed-resource.ts'
+import { clientCredentials } from '../grant-types/client-credentials.ts'
 import { deviceCode } from '../grant-types/device-code.ts'
 import type { GrantType, IssuedTokens } from '../grant-types/grant-type.ts'
 import { grantTypes } from '../grant-types/grant-types.ts'
@@ -57,7 +59,9 @@ function selectGrantType({ client }: AuthenticatedClient, name: string): GrantTy
   if (grantType.runAlone !== undefined) return grantType
   // A client that may start a flow with a user may also go on with the refresh tokens it was given.
   const needed = name === 'refresh_token' ? ['authorization_code', deviceCode.name] : [name]
-  if (!needed.some((each) => client.settings.grantTypes.includes(each))) {
+  // Whoever receives events may have a token for the feed, and for nothing else on that account.
+  const mayReceive = name === clientCredentials.name && isReceiver(client)
+  if (!mayReceive && !needed.some((each) => client.settings.grantTypes.includes(each))) {
     const expected = client.settings.grantTypes.join(' ')
     throw new Refusal('client.grant_type_not_allowed', { check: 'grant_type', expected, received: name })
   }

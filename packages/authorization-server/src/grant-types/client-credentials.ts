@@ -1,4 +1,5 @@
 import { Refusal } from '@arctos/core'
+import { requestedFeed } from '../feed/feed-resource.ts'
 import { isPublicClient } from '../store/registered-client.ts'
 import type { GrantType } from './grant-type.ts'
 import { requestedResources, requestedScopes } from './requested.ts'
@@ -14,12 +15,19 @@ export const clientCredentials: GrantType = {
         received: 'public',
       })
     }
-    const resources = await requestedResources(context, parameters.all('resource'))
-    const scopes = requestedScopes(client, resources, parameters.get('scope'), false)
+    const feed = requestedFeed(context.issuer, client, parameters)
+    if (feed === undefined && !client.settings.grantTypes.includes(clientCredentials.name)) {
+      const expected = 'none, or the feed for itself'
+      throw new Refusal('client.grant_type_not_allowed', { check: 'grant_type', expected })
+    }
+    const resources = feed === undefined ? await requestedResources(context, parameters.all('resource')) : [feed]
+    // What an operator lets a client ask of its APIs says nothing about the feed.
+    const asking = feed === undefined ? client : { ...client, settings: { ...client.settings, scopes: undefined } }
+    const scopes = requestedScopes(asking, resources, parameters.get('scope'), false)
     const resourceKeys = resources.map((resource) => resource.key)
     const { store, statusLists } = context
-    const order = { clientId: client.id, scopes, resourceKeys, assertion }
-    const issued = await (statusLists === undefined
+    const order = { clientId: client.id, scopes, resourceKeys, assertion, builtIn: feed }
+    const issued = await (statusLists === undefined || feed !== undefined
       ? store.issueForClient(order)
       : statusLists.placeClient((places) => store.issueForClient({ ...order, places })))
     switch (issued.outcome) {

@@ -1,5 +1,6 @@
 import { isResourceIdentifier, isScopeWord, parseScope, Refusal, resourceKey } from '@arctos/core'
 import type { ServerContext } from '../context.ts'
+import { feedScopePrefix } from '../feed/feed-resource.ts'
 import type { RegisteredClient } from '../store/registered-client.ts'
 import type { RegisteredResource } from '../store/registered-resource.ts'
 import { offlineScope } from '../store/verbs/codes.ts'
@@ -88,6 +89,6 @@ function isAmbiguous(word: string, resources: readonly RegisteredResource[]): bo
 
 /** Whether a text can be registered as a scope of a resource. */
 export function isRegistrableScope(word: string): boolean {
-  // openid would promise an ID token, which is not issued yet; offline_access is ours.
-  return isScopeWord(word) && word !== 'openid' && word !== offlineScope
+  // openid would promise an ID token, which is not issued yet; offline_access is ours, and so are the scopes of the feed.
+  return isScopeWord(word) && word !== 'openid' && word !== offlineScope && !word.startsWith(feedScopePrefix)
 }

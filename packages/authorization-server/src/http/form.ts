@@ -29,7 +29,8 @@ function checkContentType(headers: ProgramRequest['headers']): void {
   }
 }
 
-async function readBody(request: ProgramRequest): Promise<string> {
+/** The body as text, at most 64 KiB. Throws a `request.…` refusal. */
+export async function readBody(request: ProgramRequest): Promise<string> {
   try {
     return await readBounded(request)
   } catch (error) {

@@ -93,6 +93,7 @@ const order: readonly Lock['table'][] = [
   'device_codes',
   'grants',
   'api_keys',
+  'streams',
 ]
 
 /** Each row once, in its strongest mode, in the one order. */
@@ -145,6 +146,7 @@ const keyColumns: Readonly<Record<Lock['table'], string>> = {
   device_codes: 'hash',
   leases: 'name',
   attempts: 'id',
+  streams: 'id',
 }
 
 const users = `SELECT id AS key FROM users WHERE id IN (

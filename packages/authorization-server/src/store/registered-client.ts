@@ -1,5 +1,6 @@
 import { createRecentCache, type JsonObject } from '@arctos/core'
 import { z } from 'zod'
+import { isPushEndpoint } from '../push-endpoint.ts'
 import { isRedirectUri } from '../redirect-uri.ts'
 import { integer, optionalInteger, type Row, text } from './transaction.ts'
 
@@ -17,6 +18,10 @@ export const clientProfiles = ['oauth2.1', 'mcp', 'fapi2'] as const
 const redirectUri = z.string().max(2_000).refine(isRedirectUri, {
   error:
     'must be an absolute URI without fragment: https, http on loopback, or a private-use scheme such as com.example.app:/',
+})
+
+const pushEndpoint = z.string().max(2_000).refine(isPushEndpoint, {
+  error: 'must be an https URL (http on loopback) without user name and fragment',
 })
 
 /** What an operator registers of a client; kept as JSON on its row. */
@@ -37,6 +42,10 @@ export const clientSettings = z
     keys: z.array(z.record(z.string(), z.json())).max(10).optional(),
     /** The resource whose server this credential is for: it introspects, and gets no tokens. */
     resourceServerOf: z.string().max(500).optional(),
+    /** It may receive every security event, whatever resource it concerns. Absent: no. */
+    receivesEvents: z.literal(true).optional(),
+    /** URLs at or below which it may have events pushed to. */
+    pushEndpoints: z.array(pushEndpoint).max(20).optional(),
   })
   .refine(
     ({ authenticationMethods }) => authenticationMethods.length === 1 || !authenticationMethods.includes('none'),
@@ -53,6 +62,13 @@ export const clientSettings = z
     error: 'a resource server introspects and gets no tokens: it has no grant types',
     path: ['grantTypes'],
   })
+  .refine(
+    ({ receivesEvents, authenticationMethods }) => receivesEvents !== true || !authenticationMethods.includes('none'),
+    {
+      error: 'a receiver of events is confidential',
+      path: ['receivesEvents'],
+    },
+  )
 
 export type ClientSettings = z.infer<typeof clientSettings>
 

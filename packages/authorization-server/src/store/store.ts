@@ -47,6 +47,21 @@ import {
   readTakenBack,
   reserveStatusIndexes,
 } from './verbs/status-lists.ts'
+import {
+  acknowledgeEvents,
+  changeSubject,
+  configureStream,
+  createStream,
+  deleteStream,
+  hasPushStreams,
+  leasePushStreams,
+  listStreams,
+  readFeedCaller,
+  readStream,
+  releasePushStreams,
+  requestVerification,
+  setStreamStatus,
+} from './verbs/streams.ts'
 import { changeUser, createUser, listUsers, readUserByName } from './verbs/users.ts'
 
 /** Everything that can be asked of the store. One verb, one intention, one transaction; there is no begin, no commit, no CRUD. */
@@ -128,6 +143,19 @@ const verbs = {
   publishStatusList,
   readStatusListToken,
   readTakenBack,
+  createStream,
+  readStream,
+  listStreams,
+  readFeedCaller,
+  configureStream,
+  deleteStream,
+  setStreamStatus,
+  requestVerification,
+  changeSubject,
+  acknowledgeEvents,
+  leasePushStreams,
+  hasPushStreams,
+  releasePushStreams,
   purgeExpired,
   recoverLostWindow,
 }

@@ -82,7 +82,17 @@ export function optionalInteger(row: Row, column: string): number | undefined {
 
 /** A row that a verb must hold alone, or keep from changing, while it runs. SQLite has one writer and needs none of it. */
 export interface Lock {
-  readonly table: 'issuer_state' | 'clients' | 'users' | 'grants' | 'codes' | 'device_codes' | 'leases' | 'attempts' | 'api_keys'
+  readonly table:
+    | 'issuer_state'
+    | 'clients'
+    | 'users'
+    | 'grants'
+    | 'codes'
+    | 'device_codes'
+    | 'leases'
+    | 'attempts'
+    | 'api_keys'
+    | 'streams'
   readonly key: string
   /** The key is not a user's: it is that of this user's grant or code. */
   readonly owns?: 'grants' | 'codes'

@@ -48,7 +48,7 @@ describe('the server metadata', () => {
       revocation_endpoint_auth_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA', 'Ed25519', 'PS256'],
       code_challenge_methods_supported: ['S256'],
       authorization_response_iss_parameter_supported: true,
-      protected_resources: [notes, archive, legacy],
+      protected_resources: [notes, archive, legacy, `${issuer}/ssf`],
       prompt_values_supported: ['none', 'login', 'consent'],
       acr_values_supported: ['urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport'],
     })

@@ -122,6 +122,8 @@ export interface ClientOrder {
   readonly scopes: readonly string[]
   readonly resourceKeys: readonly string[]
   readonly assertion: Spending | undefined
+  /** A resource that is in no table, instead of those that have keys. */
+  readonly builtIn?: RegisteredResource | undefined
   /** Where there are status lists. */
   readonly places?: BucketPlaces | undefined
 }
@@ -140,7 +142,8 @@ export const issueForClient = defineVerb({
     if (!(yield* spend(transaction, order.assertion))) return { outcome: 'assertion_replayed' }
     const client = yield* first('SELECT not_before FROM clients WHERE id = $1 AND disabled_at IS NULL', order.clientId)
     if (client === undefined) return { outcome: 'client_disabled' }
-    const resources = yield* selectResources(order.resourceKeys, order.resourceKeys)
+    const { builtIn } = order
+    const resources = builtIn === undefined ? yield* selectResources(order.resourceKeys, order.resourceKeys) : [builtIn]
     if (resources === undefined) return { outcome: 'resource_unknown' }
     const notBefore = Math.max(transaction.notBefore, integer(client, 'not_before'))
     const access = yield* issueAccess(transaction, {

@@ -13,13 +13,14 @@ const expiring = [
   ['revoked_tokens', 'jti', 'expires_at'],
   ['revocations', 'id', 'expires_at'],
   ['cut_offs', 'kind, subject, client_id', 'expires_at'],
+  ['streams', 'id', 'expires_at'],
   ['attempts', 'id', 'expires_at'],
   ['spent', 'kind, id', 'expires_at'],
+  ['leak_notices', 'id', 'expires_at'],
   ['keys', 'id', 'expires_at'],
   ['status_lists', 'id', 'expires_at'],
   ['status_list_tokens', 'id', 'expires_at'],
   ['status_buckets', 'client_id, resources, end_at, not_before', 'keep_until'],
-  ['leak_notices', 'id', 'expires_at'],
 ] as const
 
 /**

@@ -1,0 +1,82 @@
+import { deriveKey, seal, unseal } from '@arctos/core'
+import type { Journal } from '../journal.ts'
+import type { KeyRing } from '../keys/key-ring.ts'
+import type { Store } from '../store/store.ts'
+import type { Stream } from '../store/stream.ts'
+import { createEventSigner } from './event-signer.ts'
+import { answerPoll, type PollAnswer, type PollParts, type PollRequest } from './poll.ts'
+import { createProgress } from './progress.ts'
+import type { Sequencer } from './sequencer.ts'
+import { createSnapshotMaker, type Snapshot } from './snapshot.ts'
+import { createTail } from './tail.ts'
+
+/** The transmitter: what was taken back, told to whoever guards with it (PROTOCOL §6, SSF §1). */
+export interface Feed {
+  readonly poll: (stream: Stream, request: PollRequest, nowSeconds: number) => Promise<PollAnswer>
+  readonly snapshot: (stream: Stream) => Promise<Snapshot>
+  /** This node changed a stream: whoever waits on it looks again. */
+  readonly streamChanged: (streamId: string) => void
+  /** Seals the `Authorization` that events are pushed with, for one stream. */
+  readonly sealAuthorization: (streamId: string, header: string) => string
+  /** Wakes whoever waits, and lets nobody wait any more. */
+  readonly stop: () => void
+}
+
+export interface FeedOptions {
+  readonly issuer: string
+  readonly store: Store
+  readonly keys: KeyRing
+  readonly sequencer: Sequencer
+  readonly journal: Journal
+  readonly now: () => number
+  readonly random: (byteLength: number) => Buffer
+}
+
+export function createFeed({ issuer, store, keys, sequencer, now, random }: FeedOptions): Feed {
+  const tail = createTail(store, sequencer)
+  const progress = createProgress(issuer, store, tail)
+  const signer = createEventSigner(issuer, keys)
+  const makeSnapshot = createSnapshotMaker(issuer, store, tail, signer, () => Math.floor(now() / 1_000))
+  const waiting = new Map<string, Set<() => void>>()
+
+  const changed: PollParts['changed'] = (streamId, until) =>
+    new Promise((resolve) => {
+      const waiters = waiting.get(streamId) ?? new Set()
+      waiting.set(streamId, waiters)
+      const end = (): void => {
+        waiters.delete(end)
+        if (waiters.size === 0 && waiting.get(streamId) === waiters) waiting.delete(streamId)
+        until.removeEventListener('abort', end)
+        resolve()
+      }
+      waiters.add(end)
+      until.addEventListener('abort', end)
+    })
+  const parts = { issuer, store, tail, progress, signer, changed }
+
+  return {
+    poll: (stream, request, nowSeconds) => answerPoll(parts, stream, request, nowSeconds),
+    snapshot: ({ audience, resourceKey }) => makeSnapshot({ name: audience, resourceKey }),
+    streamChanged(streamId) {
+      for (const end of [...(waiting.get(streamId) ?? [])]) end()
+    },
+    sealAuthorization: (streamId, header) =>
+      seal(sealingKey(keys), sealedFor(streamId), Buffer.from(header), random(12)).toString('base64url'),
+    stop: () => tail.stop(),
+  }
+}
+
+/** What the receiver of a stream wants to be pushed with. */
+export function openAuthorization(keys: Pick<KeyRing, 'formKey'>, streamId: string, sealed: string): string {
+  const opened = unseal(sealingKey(keys), sealedFor(streamId), Buffer.from(sealed, 'base64url'))
+  if (opened === undefined) throw new Error(`the authorization of stream ${streamId} does not open`)
+  return opened.toString('utf8')
+}
+
+function sealingKey({ formKey }: Pick<KeyRing, 'formKey'>): Buffer {
+  return deriveKey(formKey().export(), 'arctos push authorization')
+}
+
+function sealedFor(streamId: string): string {
+  return `arctos stream ${streamId}`
+}

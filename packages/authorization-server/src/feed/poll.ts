@@ -1,0 +1,111 @@
+import { Refusal } from '@arctos/core'
+import type { Store } from '../store/store.ts'
+import type { Stream } from '../store/stream.ts'
+import type { EventSigner } from './event-signer.ts'
+import type { Progress } from './progress.ts'
+import { claimsOfNotice, eventId } from './security-event.ts'
+import type { LogPosition, Tail } from './tail.ts'
+
+/** How long a poll is held while there is nothing to say, in milliseconds (PROTOCOL §6). */
+const holdMs = 2_000
+/** A reading of the log that is older than this, in milliseconds, says nothing about now. */
+const staleMs = 1_000
+
+/** What a receiver asks for (RFC 8936 §2.4). */
+export interface PollRequest {
+  /** 0: it only acknowledges. */
+  readonly maxEvents: number
+  readonly isHeld: boolean
+  /** Events that arrived, or that it could not use, by their `jti`: neither is delivered again. */
+  readonly done: ReadonlySet<string>
+}
+
+/** An answer as it goes on the wire (RFC 8936 §2.5), and where the log stood, for our own guards (PROTOCOL §6). */
+export interface PollAnswer {
+  readonly sets: Readonly<Record<string, string>>
+  readonly moreAvailable?: true
+  readonly epoch: number
+  readonly head: number
+  readonly as_of: number
+}
+
+export interface PollParts {
+  readonly issuer: string
+  readonly store: Pick<Store, 'readStream'>
+  readonly tail: Tail
+  readonly progress: Progress
+  readonly signer: EventSigner
+  /** Resolves when this node changes the stream, or at the end of the signal. */
+  readonly changed: (streamId: string, until: AbortSignal) => Promise<void>
+}
+
+/** Answers a poll; throws `feed.stream_unknown` when the stream goes meanwhile, and `StoreUnavailable` without a log to read. */
+export async function answerPoll(
+  parts: PollParts,
+  known: Stream,
+  request: PollRequest,
+  nowSeconds: number,
+): Promise<PollAnswer> {
+  const { tail, progress } = parts
+  const deadline = performance.now() + holdMs
+  let position = await tail.refresh()
+  let stream = await progress.settle(known, request.done, nowSeconds)
+  for (;;) {
+    const answer = await answerNow(parts, stream, position, request.maxEvents)
+    const isEmpty = Object.keys(answer.sets).length === 0
+    const mayWait = request.isHeld && request.maxEvents > 0 && performance.now() < deadline && !tail.isStopped()
+    if (!isEmpty || !mayWait) return answer
+    const hadChange = await news(parts, stream, position, deadline)
+    const last = tail.last()
+    position = last === undefined || last.ageMs > staleMs ? await tail.refresh() : last.position
+    // Before anything is delivered it has to be clear that the stream still is there, and still wants it.
+    if (hadChange || (await progress.next(stream, 1)).rows.length > 0) {
+      const now = await parts.store.readStream(stream)
+      if (now === undefined) throw new Refusal('feed.stream_unknown', { check: 'stream_id' })
+      stream = now
+    }
+  }
+}
+
+/** Waits for the log to move or this node to change the stream; says whether it did the latter. */
+async function news(parts: PollParts, stream: Stream, position: LogPosition, deadline: number): Promise<boolean> {
+  const over = new AbortController()
+  let hadChange = false
+  const change = parts.changed(stream.id, over.signal).then(() => {
+    hadChange = !over.signal.aborted
+  })
+  await Promise.race([parts.tail.moved(position, deadline, over.signal), change])
+  over.abort()
+  return hadChange
+}
+
+async function answerNow(
+  { issuer, progress, signer }: PollParts,
+  stream: Stream,
+  { epoch, head, asOfMs }: LogPosition,
+  limit: number,
+): Promise<PollAnswer> {
+  const notices = stream.notices.slice(0, limit)
+  const isOpen = stream.status === 'enabled' && limit > notices.length
+  const { rows, hasMore } = isOpen
+    ? await progress.next(stream, limit - notices.length)
+    : { rows: [], hasMore: stream.notices.length > notices.length }
+  const sets = await Promise.all([
+    ...notices.map(async (notice) => {
+      const claims = claimsOfNotice(issuer, stream.id, stream.audience, notice)
+      return [notice.jti, await signer.sign(claims)] as const
+    }),
+    ...rows.map(async (told) => {
+      return [eventId(told.row.id, stream.audience), await signer.signRow(epoch, told, stream.audience)] as const
+    }),
+  ])
+  // While a stream is paused nothing is told, so nothing is known of what came since.
+  const asOf = stream.status === 'enabled' ? asOfMs : Math.min(asOfMs, stream.statusMs)
+  return {
+    sets: Object.fromEntries(sets),
+    ...(hasMore && limit > 0 ? { moreAvailable: true } : {}),
+    epoch,
+    head,
+    as_of: asOf / 1_000,
+  }
+}
