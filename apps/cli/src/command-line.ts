@@ -1,6 +1,7 @@
 import { WrongKeyEncryptionKey } from '@arctos/authorization-server'
 import { ClientError, OAuthError, Unavailable } from '@arctos/client'
 import { Command, CommanderError } from 'commander'
+import { registerApiKey } from './commands/api-key.ts'
 import { registerAudit } from './commands/audit.ts'
 import { registerClient } from './commands/client.ts'
 import { registerDev } from './commands/dev.ts'
@@ -36,6 +37,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     registerClient,
     registerResource,
     registerUser,
+    registerApiKey,
     registerKey,
     registerLogin,
     registerLogout,

@@ -22,13 +22,22 @@ export { StoreUnavailable } from './store/engine.ts'
 export { opaqueAccessKey } from './store/opaque-access.ts'
 export { openStore, type StoreOptions } from './store/open-store.ts'
 export {
+  type ClientSecret,
   type ClientSettings,
   clientAuthenticationMethods,
   clientProfiles,
   clientSettings,
+  personalTokenClient,
   type RegisteredClient,
 } from './store/registered-client.ts'
 export { type ResourceSettings, resourceSettings } from './store/registered-resource.ts'
 export { createRandom, type Store } from './store/store.ts'
+export {
+  type CreateApiKeyOutcome,
+  type KeyOwner,
+  type ListedApiKey,
+  shortestKeySeconds,
+} from './store/verbs/api-keys.ts'
 export { type AuditRecord, findBreak } from './store/verbs/audit.ts'
 export type { NewKey } from './store/verbs/keys.ts'
+export { makeKeySecret } from './tokens/api-key.ts'

@@ -20,6 +20,7 @@ import {
 import type { Command } from 'commander'
 import { operator, type RawOptions, withStore } from '../open.ts'
 import { CommandError, iso, report, table } from '../terminal.ts'
+import { registerClientSecret } from './client-secret.ts'
 import { gather, storeCommand } from './options.ts'
 
 interface ClientOptions extends RawOptions {
@@ -123,6 +124,8 @@ export function registerClient(program: Command): void {
       if (deleted.outcome === 'unknown') throw new CommandError(`there is no client ${id}`)
       report(Boolean(options['json']), { clientId: id, deleted: true }, [`deleted ${id}`])
     })
+
+  registerClientSecret(client)
 }
 
 function settingsOptions(command: Command): Command {

@@ -2,6 +2,7 @@ import { hashPassword, passwordProblem, type Store } from '@arctos/authorization
 import type { Command } from 'commander'
 import { operator, type RawOptions, withStore } from '../open.ts'
 import { CommandError, iso, readSecret, report, table } from '../terminal.ts'
+import { registerUserToken } from './api-key.ts'
 import { storeCommand } from './options.ts'
 
 export function registerUser(program: Command): void {
@@ -61,6 +62,8 @@ export function registerUser(program: Command): void {
       })
       report(Boolean(options['json']), { username }, [`changed the password of ${username}`])
     })
+
+  registerUserToken(user)
 }
 
 /** The rule for passwords is one, whoever sets them. */
