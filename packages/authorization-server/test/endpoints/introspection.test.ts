@@ -89,6 +89,11 @@ describe.each(databaseKinds)('introspection on %s', (database) => {
       ])
     })
 
+    it('tells of the scopes that were agreed to, and of no others [RFC 9701 §9(d)]', async () => {
+      const { access } = await signIn(site, { resources: [notes], scopes: ['read'] })
+      expect((await introspect(site, access)).body).toMatchObject({ active: true, scope: 'read' })
+    })
+
     it('says the same as the JWT does', async () => {
       const { access } = await signIn(site)
       const { iss, sub, aud, exp, iat, jti, client_id, scope, grant_id } = decodeJwt(access)
