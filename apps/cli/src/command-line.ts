@@ -13,6 +13,7 @@ import { registerLogout } from './commands/logout.ts'
 import { registerMigrate } from './commands/migrate.ts'
 import { registerRecover } from './commands/recover.ts'
 import { registerResource } from './commands/resource.ts'
+import { registerRevoke } from './commands/revoke.ts'
 import { registerServe } from './commands/serve.ts'
 import { registerStatus } from './commands/status.ts'
 import { registerToken } from './commands/token.ts'
@@ -39,6 +40,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     registerUser,
     registerApiKey,
     registerKey,
+    registerRevoke,
     registerLogin,
     registerLogout,
     registerWhoami,

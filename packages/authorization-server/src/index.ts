@@ -19,7 +19,7 @@ export { type LeakResult, type ReportedLeak, takeBackLeaked } from './leaks/take
 export { bindAll, type Listening, type ListenOptions, listen } from './listen.ts'
 export { hashPassword, passwordProblem, verifyPassword } from './passwords.ts'
 export { StoreUnavailable } from './store/engine.ts'
-export { opaqueAccessKey } from './store/opaque-access.ts'
+export { opaqueAccessExpiry, opaqueAccessKey } from './store/opaque-access.ts'
 export { openStore, type StoreOptions } from './store/open-store.ts'
 export {
   type ClientSecret,
@@ -40,4 +40,6 @@ export {
 } from './store/verbs/api-keys.ts'
 export { type AuditRecord, findBreak } from './store/verbs/audit.ts'
 export type { NewKey } from './store/verbs/keys.ts'
+export { revokeToken, type TokenRevocation, type TokenRevocationOutcome } from './tokens/revoke-token.ts'
 export { makeKeySecret } from './tokens/api-key.ts'
+export { decodeUnverifiedRefreshToken, type UnverifiedRefreshToken } from './tokens/refresh-token.ts'

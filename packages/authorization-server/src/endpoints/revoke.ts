@@ -62,5 +62,5 @@ async function revoke(
   if (access === undefined || access.clientId !== clientId || access.expiresAt <= seconds)
     return { outcome: 'nothing_to_revoke' }
   event.jti = access.jti
-  return await context.store.revokeJwt({ jti: access.jti, expiresAt: access.expiresAt, clientId })
+  return await context.store.revokeJwt(access)
 }
