@@ -24,8 +24,8 @@ export const appVisits: Readonly<Record<string, (visitor: AppVisitor) => Promise
       path,
     ])
     assert.deepEqual(attributes.toSorted(), [
-      ['__Host-bff', true, true, 'Strict', '/'],
-      ['__Host-bff-login', true, true, 'Lax', '/'],
+      ['__Host-Http-bff', true, true, 'Strict', '/'],
+      ['__Host-Http-bff-login', true, true, 'Lax', '/'],
     ])
 
     await page.getByRole('button', { name: 'Call' }).click()
@@ -45,7 +45,7 @@ export const appVisits: Readonly<Record<string, (visitor: AppVisitor) => Promise
     assert.match(visible, /notes of/, 'what is watched holds what the page got')
     for (const token of tokens) assert.equal(visible.includes(token), false, 'a token was visible to the page')
     // Nor is the session's id, which only headers carry, to what scripts can see.
-    const id = cookies.find(({ name }) => name === '__Host-bff')?.value ?? 'none'
+    const id = cookies.find(({ name }) => name === '__Host-Http-bff')?.value ?? 'none'
     assert.equal((await watch.scriptable()).includes(id), false, 'the id of the session was visible to scripts')
 
     const asked = site.asked.length
@@ -53,7 +53,7 @@ export const appVisits: Readonly<Record<string, (visitor: AppVisitor) => Promise
     assert.deepEqual(await page.evaluate(logout), { loggedIn: false, revoked: true })
     assert.equal(site.asked.slice(asked).includes('/revoke'), true)
     assert.equal(
-      (await context.cookies(site.origin)).some(({ name }) => name === '__Host-bff'),
+      (await context.cookies(site.origin)).some(({ name }) => name === '__Host-Http-bff'),
       false,
     )
     assert.equal(await page.evaluate('call("/api/notes/mine").then((r) => r.status)'), 401)

@@ -21,11 +21,11 @@ export interface CookieOptions {
 const valueForm = /^[\w-]{43}$/
 
 /**
- * A cookie that no script reads, no other host gets and no subdomain can plant: HttpOnly, Secure, `__Host-`, the whole host and
- * nothing but it (RFC 10017 §6.1.3.2).
+ * A cookie that no script reads or plants, no other host gets and no subdomain can plant: HttpOnly, Secure, the whole host and
+ * nothing but it. `__Host-Http-` says all of that to browsers that know it, and to others what `__Host-` says (RFC 10017 §6.1.3.2).
  */
 export function createCookie({ name, isSecure, sameSite, lifetimeSeconds }: CookieOptions): Cookie {
-  const fullName = isSecure ? `__Host-${name}` : name
+  const fullName = isSecure ? `__Host-Http-${name}` : name
   const attributes = `Path=/; HttpOnly${isSecure ? '; Secure' : ''}; SameSite=${sameSite}`
   return {
     name: fullName,

@@ -13,13 +13,13 @@ describe('cookies', () => {
     const app = bff({ client, origin: 'https://app.example.com', apis })
     const login = await app.handle(new Request('https://app.example.com/bff/login'))
     expect(login?.headers.getSetCookie()).toEqual([
-      expect.stringMatching(/^__Host-bff-login=[\w-]{43}; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/),
+      expect.stringMatching(/^__Host-Http-bff-login=[\w-]{43}; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/),
     ])
     const origin = 'https://app.example.com'
     const headers = { 'arctos-bff': '1', origin }
     const logout = await app.handle(new Request(`${origin}/bff/logout`, { method: 'POST', headers }))
     expect(logout?.headers.getSetCookie()).toEqual([
-      '__Host-bff=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Strict',
+      '__Host-Http-bff=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Strict',
     ])
     await as.close()
   })

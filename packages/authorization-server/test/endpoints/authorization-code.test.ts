@@ -69,7 +69,7 @@ describe.each(databaseKinds)('authorization codes on %s', (database) => {
       expect((await introspect(site, access)).body['scope']).toBe('read')
     })
 
-    it('works for a public client that names itself [RFC 6749 §3.2.1(b)]', async () => {
+    it('works for a public client that names itself [RFC 6749 §3.2.1(b), RFC 10017 §6.3.3.1]', async () => {
       const { form } = await mint({ clientId: 'app' })
       expect((await site.post('/token', form)).reason).toBe('client.missing')
       expect((await site.post('/token', { ...form, client_id: 'app' })).status).toBe(200)

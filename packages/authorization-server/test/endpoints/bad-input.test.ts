@@ -245,7 +245,7 @@ describe.each(['by itself', 'on a socket'])('a server %s', (transport) => {
       expect(reply.reason).toBe('request.method')
     })
 
-    it('lets scripts of any origin ask, without cookies', async () => {
+    it('lets scripts of any origin ask, without cookies [RFC 10017 §6.3.3.4]', async () => {
       const preflight = await send(path, { method: 'OPTIONS', headers: { origin: 'https://spa.example' } })
       expect(preflight.status).toBe(204)
       expect(preflight.headers.get('access-control-allow-origin')).toBe('*')
@@ -286,7 +286,7 @@ describe.each(['by itself', 'on a socket'])('a server %s', (transport) => {
     const ask = (form: string): Promise<Reply> => post('/token', form)
 
     it.each(['', 'password', 'implicit', '__proto__', 'Client_Credentials', 'client_credentials ', 'urn:x'])(
-      'name a grant type that is on offer: %j is not [RFC 6749 §5.2(a)]',
+      'name a grant type that is on offer: %j is not [RFC 6749 §5.2(a), RFC 10017 §7.3]',
       async (name) => {
         const reply = await ask(`grant_type=${encodeURIComponent(name)}`)
         expect(reply.reason).toBe(name === '' ? 'request.missing_parameter' : 'grant_type.unsupported')

@@ -175,7 +175,7 @@ describe.each(databaseKinds)('refresh tokens on %s', (database) => {
       expectRefused(await refresh(site, token), 'refresh.ended')
     })
 
-    it('after it has rested for too long, whatever it could have lived [PROTOCOL §2 A7, RFC 6749 §6(e)]', async () => {
+    it('after it has rested for too long, whatever it could have lived [PROTOCOL §2 A7, RFC 6749 §6(e), RFC 10017 §6.3.2.3(b)]', async () => {
       const own = await install({ database, lifetimes: { refreshIdleSeconds: 100, refreshAbsoluteSeconds: 1_000 } })
       let { refresh: token } = await signIn(own)
       for (let round = 0; round < 3; round++) {
@@ -188,7 +188,7 @@ describe.each(databaseKinds)('refresh tokens on %s', (database) => {
       await own.end()
     })
 
-    it('after its whole life, however busy it was [PROTOCOL §2 A14, RFC 9700 §4.14.2]', async () => {
+    it('after its whole life, however busy it was [PROTOCOL §2 A14, RFC 9700 §4.14.2, RFC 10017 §6.3.2.3(c)]', async () => {
       const own = await install({ database, lifetimes: { refreshIdleSeconds: 100, refreshAbsoluteSeconds: 250 } })
       let { refresh: token } = await signIn(own)
       for (const seconds of [90, 90, 69]) {
@@ -239,7 +239,7 @@ describe.each(databaseKinds)('refresh tokens on %s', (database) => {
       expect(tokensOf(await refresh(site, next.refresh)).scope).toBe('read write offline_access')
     })
 
-    it('of a public client has half a minute [PROTOCOL §2 A11, A15]', async () => {
+    it('of a public client has half a minute [PROTOCOL §2 A11, A15, RFC 10017 §6.3.2.3]', async () => {
       const first = await signIn(site, { clientId: 'app' })
       const next = tokensOf(await refresh(site, first.refresh, 'app'))
       site.clock.pass(29)

@@ -160,7 +160,7 @@ describe('response_type and response_mode', () => {
   })
 
   it.each(['token', 'code token', 'id_token', 'code id_token', 'none', 'code code', 'Code', 'CODE', ' code', 'code '])(
-    'refuses %j [RFC 6749 §3.1.1(a)]',
+    'refuses %j [RFC 6749 §3.1.1(a), RFC 10017 §7.2]',
     async (type) => {
       expect(await outcome({ response_type: type })).toBe('unsupported_response_type')
     },
