@@ -8,6 +8,7 @@ import { registerDev } from './commands/dev.ts'
 import { registerExplain } from './commands/explain.ts'
 import { registerFetch } from './commands/fetch.ts'
 import { registerKey } from './commands/key.ts'
+import { registerLeak } from './commands/leak.ts'
 import { registerLogin } from './commands/login.ts'
 import { registerLogout } from './commands/logout.ts'
 import { registerMigrate } from './commands/migrate.ts'
@@ -48,6 +49,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     registerToken,
     registerFetch,
     registerExplain,
+    registerLeak,
     registerAudit,
     registerMigrate,
     registerRecover,

@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { issuerProblem, type SigningAlgorithm, signingAlgorithms } from '@arctos/authorization-server'
+import {
+  issuerProblem,
+  type LeakReporter,
+  type SigningAlgorithm,
+  signingAlgorithms,
+} from '@arctos/authorization-server'
 import { type SecretEnvironment, secretEnvironments } from '@arctos/core'
 import { parse } from 'yaml'
 import { z } from 'zod'
@@ -184,6 +189,29 @@ export interface Configuration {
   readonly trustedProxies?: readonly string[]
   readonly durableStorage?: boolean
   readonly retryWindowSeconds?: number
+  {
+    key: 'leakReporters',
+    placeholder: 'JSON',
+    meaning: 'who may report leaked secrets',
+    allowed:
+      'a list of {name, keysUrl}, each with keyIdentifierHeader and signatureHeader where they are not those of GitHub',
+    schema: z.union([reporters, text.transform(parseJson).pipe(reporters)]),
+  },
+  {
+    key: 'leakWebhook',
+    placeholder: 'URL',
+    meaning: 'where leaks that were taken back are told',
+    allowed: 'https, or http on loopback',
+    schema: text,
+  },
+  {
+    key: 'leakWebhookSecret',
+    placeholder: 'SECRET',
+    meaning: 'what the webhook is signed with',
+    allowed: 'whsec_ and 24 to 64 bytes in base64',
+    schema: text,
+    secret: true,
+  },
   readonly endReplayStreaks?: boolean
   readonly refreshIdleSeconds?: number
   readonly refreshAbsoluteSeconds?: number
@@ -207,6 +235,9 @@ export function flagsFor(keys: readonly ConfigurationKey[]): readonly Flag[] {
     }))
 }
 
+  readonly leakReporters?: readonly LeakReporter[]
+  readonly leakWebhook?: string
+  readonly leakWebhookSecret?: string
 /**
  * Reads the configuration: a flag wins over the environment, the environment over the file. Throws {@link ConfigurationError}.
  *

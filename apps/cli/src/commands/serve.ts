@@ -6,7 +6,9 @@ import {
   type ListenOptions,
   listen,
   openStore,
+  reporterProblem,
   type Store,
+  webhookProblem,
 } from '@arctos/authorization-server'
 import { resourceKey } from '@arctos/core'
 import type { Command } from 'commander'
@@ -42,6 +44,7 @@ export function registerServe(program: Command): void {
     'endReplayStreaks',
     'refreshIdleSeconds',
     'refreshAbsoluteSeconds',
+    'leakWebhook',
   ]).action(async (options: RawOptions) => {
     await run(configurationOf(options))
   })
@@ -70,6 +73,7 @@ async function run(configuration: Configuration): Promise<void> {
       defaultResource: configuration.defaultResource,
       durableStorage: configuration.durableStorage ?? false,
       endReplayStreaks: configuration.endReplayStreaks ?? false,
+      ...leakOptions(configuration),
       journal: createJournal((lines) => void process.stdout.write(lines), Date.now),
     })
     const where = listenOptions(configuration, issuer, tls)
@@ -139,6 +143,19 @@ function lifetimesOf(configuration: Configuration) {
     ...(refreshIdleSeconds === undefined ? {} : { refreshIdleSeconds }),
     ...(refreshAbsoluteSeconds === undefined ? {} : { refreshAbsoluteSeconds }),
   }
+}
+
+/** Who may report leaks, and who is told of them. */
+function leakOptions({ leakReporters, leakWebhook, leakWebhookSecret }: Configuration) {
+  const problem = leakReporters && reporterProblem(leakReporters)
+  if (problem !== undefined) throw new ConfigurationError(`leakReporters: ${problem}`)
+  if (leakWebhook === undefined) return { leakReporters }
+  if (leakWebhookSecret === undefined)
+    throw new ConfigurationError('--leak-webhook needs ARCTOS_LEAK_WEBHOOK_SECRET, or leakWebhookSecret in the file')
+  const webhook = { url: leakWebhook, secret: leakWebhookSecret }
+  const webhookIs = webhookProblem(webhook)
+  if (webhookIs !== undefined) throw new ConfigurationError(`leakWebhook: ${webhookIs}`)
+  return { leakReporters, leakWebhook: webhook }
 }
 
 /** Without TLS and without a proxy that is named, only this machine may connect: bearer tokens do not go in clear. */

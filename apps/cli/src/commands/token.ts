@@ -1,10 +1,11 @@
-import { opaqueAccessKey, type Store } from '@arctos/authorization-server'
-import { decodeUnverifiedJws, parseClaims, Refusal } from '@arctos/core'
+import { opaqueAccessKey } from '@arctos/authorization-server'
+import { secretPatterns } from '@arctos/core'
 import type { Command } from 'commander'
+import { formatInspection, inspectToken } from '../inspection.ts'
 import { type RawOptions, withStore } from '../open.ts'
 import { chosenProfile } from '../sessions/profiles.ts'
 import { withSession } from '../sessions/session.ts'
-import { CommandError, iso, readSecret, report } from '../terminal.ts'
+import { CommandError, print, readSecret, report, table } from '../terminal.ts'
 import { sessionCommand, storeCommand } from './options.ts'
 
 interface TokenOptions {
@@ -24,43 +25,62 @@ export function registerToken(program: Command): void {
       )
       report(json, { access_token: found.reveal(), token_type: 'Bearer' }, [found.reveal()])
     })
-  storeCommand(
-    token,
-    'inspect',
-    'show what an access token says and whether it is live; read from stdin, a prompt or @FILE',
-  )
+  storeCommand(token, 'inspect', 'say what a token or secret is, offline; read from stdin, a prompt or @FILE')
     .argument('[token]', '@FILE')
-    .action(async (argument: string | undefined, options: RawOptions) => {
-      const text = (await readSecret('token', argument)).reveal()
-      const found = await withStore(options, (store) => inspect(store, text))
-      report(
-        Boolean(options['json']),
-        found,
-        Object.entries(found).map(([name, value]) => `${name.padEnd(10)}${show(name, value)}`),
-      )
+    .option('--live', 'ask the store of this machine as well whether an opaque access token is live')
+    .action(inspect)
+  token
+    .command('patterns')
+    .description('print how scanners find the secrets of Arctos')
+    .option('--json', 'as configuration of TruffleHog (which takes JSON for YAML)')
+    .option('--toml', 'as configuration of Gitleaks')
+    .action(({ json, toml }: { readonly json?: boolean; readonly toml?: boolean }) => {
+      if (toml) print(gitleaksRules())
+      else report(json, truffleHogDetectors(), table(['name', 'regular expression'], secretPatterns.map(rowOf)))
     })
 }
 
-/** What a token says, without the token. A JWT is not verified here: `arctos explain` runs a guard's checks. */
-async function inspect(store: Store, text: string): Promise<Readonly<Record<string, unknown>>> {
+async function inspect(argument: string | undefined, options: RawOptions): Promise<void> {
+  const text = (await readSecret('token', argument)).reveal()
+  const found = inspectToken(text)
+  if (found.form === 'none') throw new CommandError(`this is no token: ${found.why}`)
+  const live = options['live'] === true ? await askStore(text, options) : undefined
+  if (found.form === 'opaque' && found.checksum === 'wrong') process.exitCode = 1
+  const lines = formatInspection(found, Math.floor(Date.now() / 1_000))
+  report(Boolean(options['json']), live === undefined ? found : { ...found, live }, [
+    ...lines,
+    ...(live === undefined ? [] : [`live         ${live}`]),
+  ])
+}
+
+async function askStore(text: string, options: RawOptions): Promise<boolean> {
   const key = opaqueAccessKey(text)
-  if (key !== undefined) {
-    const live = await store.introspectOpaque(key)
-    return live === undefined
-      ? { kind: 'opaque access token', live: false }
-      : { kind: 'opaque access token', live: true, ...live }
-  }
-  try {
-    const jws = decodeUnverifiedJws(text)
-    return { kind: 'JWT, not verified here', ...jws.header.members, ...parseClaims(jws.payload) }
-  } catch (error) {
-    if (error instanceof Refusal) throw new CommandError(`this is no token: ${String(error.facts['check'])}`)
-    throw error
+  if (key === undefined)
+    throw new CommandError('--live is for opaque access tokens; for a JWT: arctos explain --audience URI')
+  return await withStore(options, async (store) => (await store.introspectOpaque(key)) !== undefined)
+}
+
+function rowOf({ id, regex }: (typeof secretPatterns)[number]): readonly string[] {
+  return [id, regex]
+}
+
+function truffleHogDetectors(): object {
+  return {
+    detectors: secretPatterns.map(({ id, description, keywords, regex }) => ({
+      name: id,
+      description,
+      keywords,
+      regex: { [id]: regex },
+    })),
   }
 }
 
-function show(name: string, value: unknown): string {
-  if (['iat', 'exp', 'nbf', 'auth_time', 'issuedAt', 'expiresAt'].includes(name) && typeof value === 'number')
-    return `${value} (${iso(value)})`
-  return (typeof value === 'string' ? value : JSON.stringify(value)).replace(/[^\x20-\x7e]/g, '?')
+/** Literal strings of TOML: nothing in an expression has to be escaped. */
+function gitleaksRules(): string {
+  return secretPatterns
+    .map(({ id, description, regex, keywords }) => {
+      const list = keywords.map((word) => `"${word}"`).join(', ')
+      return `[[rules]]\nid = "${id}"\ndescription = "${description}"\nregex = '''${regex}'''\nkeywords = [${list}]`
+    })
+    .join('\n\n')
 }

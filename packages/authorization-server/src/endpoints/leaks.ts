@@ -34,7 +34,11 @@ export function leaksEndpoint(context: ServerContext, request: ProgramRequest, p
       const { reporter } = claim
       await allow(context, { id: `leaks of ${reporter}`, count: reportsPerMinute, windowSeconds: 60 })
       const reading = { issuer, keys, now: Math.floor(context.now() / 1_000) }
-      const { ended, counts } = await takeBackLeaked(store, reading, { reporter, reported: parseReport(body) })
+      const { ended, counts } = await takeBackLeaked(store, reading, {
+        reporter,
+        initiator: 'policy',
+        reported: parseReport(body),
+      })
       event.outcome = ended.length > 0 ? 'ended' : 'nothing_ended'
       event.facts = { check: 'leak report', reporter, ...counts }
       if (ended.length > 0) event.alarm = 'secret_leaked'

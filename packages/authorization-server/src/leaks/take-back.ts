@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { looksLikeCredential } from '@arctos/core'
+import type { Initiator } from '../store/revocation-entry.ts'
 import type { Store } from '../store/store.ts'
 import { type LeakQuestion, leakQuestionLimit } from '../store/verbs/leak-search.ts'
 import type { EndedLeak, Leak, LeakTarget } from '../store/verbs/leaks.ts'
@@ -10,6 +11,14 @@ export interface ReportedLeak {
   readonly token: string
   readonly url?: string | undefined
   readonly source?: string | undefined
+}
+
+/** What somebody reports. */
+export interface LeakReport {
+  /** Who says so; the audit log names it. */
+  readonly reporter: string
+  readonly initiator: Initiator
+  readonly reported: readonly ReportedLeak[]
 }
 
 /** What a report led to. The numbers add up to that of what was reported. */
@@ -36,7 +45,7 @@ const leaksTogether = 32
 export async function takeBackLeaked(
   store: Store,
   reading: SecretReading,
-  { reporter, reported }: { readonly reporter: string; readonly reported: readonly ReportedLeak[] },
+  { reporter, initiator, reported }: LeakReport,
 ): Promise<LeakResult> {
   const unique = new Map<string, ReportedLeak>()
   for (const each of reported) if (!unique.has(each.token)) unique.set(each.token, each)
@@ -68,7 +77,7 @@ export async function takeBackLeaked(
   const pages = Array.from({ length: Math.ceil(leaks.length / leaksTogether) }, (_, page) =>
     leaks.slice(page * leaksTogether, (page + 1) * leaksTogether),
   )
-  const outcomes = await Promise.all(pages.map((page) => store.revokeLeaked({ leaks: page, reporter })))
+  const outcomes = await Promise.all(pages.map((page) => store.revokeLeaked({ leaks: page, reporter, initiator })))
   const ended = outcomes.flat().filter((outcome) => outcome !== undefined)
   return { ended, counts: { ...counts, ended: ended.length, dead: counts.dead + leaks.length - ended.length } }
 }

@@ -27,6 +27,11 @@ export function opaqueAccessKey(text: string): string | undefined {
   return bytes && keyOf(bytes, text)
 }
 
+/** When an opaque access token ends, as it says itself (epoch seconds); `undefined` for any other text. */
+export function opaqueAccessExpiry(text: string): number | undefined {
+  return parseOpaqueToken('accessToken', text, byteLength)?.readUInt32BE()
+}
+
 function keyOf(bytes: Buffer, text: string): string {
   return bytes.toString('hex', 0, expiryLength) + sha256Base64url(text)
 }

@@ -58,6 +58,26 @@ export function parseRefreshToken(
   }
 }
 
+/** What a refresh token says to anybody: whether this server made it, only its key can tell. */
+export interface UnverifiedRefreshToken {
+  /** The key that made it, in hex. */
+  readonly keyId: string
+  readonly grantId: string
+  readonly generation: number
+}
+
+/** Reads what is public in a refresh token; `undefined` for any other text. */
+export function decodeUnverifiedRefreshToken(text: string): UnverifiedRefreshToken | undefined {
+  const bytes = parseOpaqueToken('refreshToken', text, byteLength)
+  return (
+    bytes && {
+      keyId: bytes.toString('hex', 0, idAt),
+      grantId: bytes.toString('base64url', idAt, generationAt),
+      generation: bytes.readUInt32BE(generationAt),
+    }
+  )
+}
+
 /**
  * The secret of the next generation: from the presented one and a salt that only the database has. Neither of them, nor the key
  * alone, gives it.

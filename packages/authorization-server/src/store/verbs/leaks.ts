@@ -1,7 +1,7 @@
 import { record } from '../audit-record.ts'
 import { newId, newVersion } from '../identifiers.ts'
 import { clientColumns, clientOfRow } from '../registered-client.ts'
-import { tell } from '../revocation-entry.ts'
+import { type Initiator, tell } from '../revocation-entry.ts'
 import { defineVerb, first, type Lock, optionalText, run, type Transaction, text, type Verb } from '../transaction.ts'
 import { formatSecrets } from './client-secrets.ts'
 import { cutOff } from './cut-off.ts'
@@ -43,6 +43,8 @@ export interface LeakRevocation {
   readonly leaks: readonly Leak[]
   /** Who says so. */
   readonly reporter: string
+  /** `admin` where an operator found it; a scanner's report is `policy`. */
+  readonly initiator: Initiator
 }
 
 /** What a leak ended: the kind of thing, its id, and whose it was. */
@@ -66,10 +68,10 @@ export type LeakOutcomes = readonly (EndedLeak | undefined)[]
  */
 export const revokeLeaked = defineVerb({
   kind: 'change',
-  *run(transaction, { leaks, reporter }: LeakRevocation): Verb<LeakOutcomes> {
+  *run(transaction, { leaks, reporter, initiator }: LeakRevocation): Verb<LeakOutcomes> {
     const outcomes: (EndedLeak | undefined)[] = []
     for (const leak of leaks) {
-      const owner = yield* end(transaction, leak.target, `leak report: ${reporter}`)
+      const owner = yield* end(transaction, leak.target, { actor: reporter, initiator, reason: 'leaked' })
       if (owner === undefined) {
         outcomes.push(undefined)
         continue
@@ -110,6 +112,13 @@ function locksOf(target: LeakTarget): readonly Lock[] {
   }
 }
 
+/** By whose word it ends. */
+interface LeakTaking {
+  readonly actor: string
+  readonly initiator: Initiator
+  readonly reason: 'leaked'
+}
+
 interface Owner {
   readonly id: string
   readonly client?: string | undefined
@@ -117,36 +126,35 @@ interface Owner {
 }
 
 /** Ends one of them. Returns whose it was, or `undefined` where nothing was left to end. */
-function* end(transaction: Transaction, target: LeakTarget, actor: string): Verb<Owner | undefined> {
+function* end(transaction: Transaction, target: LeakTarget, by: LeakTaking): Verb<Owner | undefined> {
   switch (target.ends) {
     case 'grant':
-      return yield* endLineage(transaction, target.grantId, actor)
+      return yield* endLineage(transaction, target.grantId, by)
     case 'token': {
       const { jti, expiresAt, clientId, audience } = target
-      const by = { actor, initiator: 'policy', reason: 'leaked' } as const
       const { outcome } = yield* revokeJwt.run(transaction, { jti, expiresAt, clientId, audience, by })
       return outcome === 'revoked' ? { id: jti, client: clientId } : undefined
     }
     case 'authorization_code':
-      return yield* endCode(transaction, 'codes', target.hash, actor)
+      return yield* endCode(transaction, 'codes', target.hash, by)
     case 'device_code':
-      return yield* endCode(transaction, 'device_codes', target.hash, actor)
+      return yield* endCode(transaction, 'device_codes', target.hash, by)
     case 'session': {
       const row = yield* first('DELETE FROM sessions WHERE hash = $1 RETURNING user_id', target.hash)
       return row && { id: secretMark(target.hash), user: text(row, 'user_id') }
     }
     case 'client_secret':
-      return yield* endClientSecret(transaction, target, actor)
+      return yield* endClientSecret(transaction, target, by)
     case 'api_key':
-      return yield* endLineage(transaction, target.keyId, actor)
+      return yield* endLineage(transaction, target.keyId, by)
     case 'shared_secret':
-      return yield* endSharedSecret(transaction, target.keyId, actor)
+      return yield* endSharedSecret(transaction, target.keyId, by)
   }
 }
 
 /** A grant with its family, or an API key, which a token that was given for it names as its grant. */
-function* endLineage(transaction: Transaction, id: string, actor: string): Verb<Owner | undefined> {
-  if (!(yield* endGrant(transaction, id, 'leaked', actor))) return undefined
+function* endLineage(transaction: Transaction, id: string, by: LeakTaking): Verb<Owner | undefined> {
+  if (!(yield* endGrant(transaction, id, by.reason, by.actor, by.initiator))) return undefined
   const row = yield* first(
     'SELECT client_id, user_id FROM grants WHERE id = $1 UNION ALL SELECT client_id, user_id FROM api_keys WHERE id = $1',
     id,
@@ -159,7 +167,7 @@ function* endCode(
   transaction: Transaction,
   table: 'codes' | 'device_codes',
   hash: string,
-  actor: string,
+  by: LeakTaking,
 ): Verb<Owner | undefined> {
   const spent = yield* first(
     `UPDATE ${table} SET spent_at = $1 WHERE hash = $2 AND spent_at IS NULL AND expires_at > $1 RETURNING client_id, user_id`,
@@ -170,14 +178,14 @@ function* endCode(
     return { id: secretMark(hash), client: text(spent, 'client_id'), user: optionalText(spent, 'user_id') }
   const row = yield* first(`SELECT grant_id FROM ${table} WHERE hash = $1`, hash)
   const grantId = row && optionalText(row, 'grant_id')
-  return grantId === undefined ? undefined : yield* endLineage(transaction, grantId, actor)
+  return grantId === undefined ? undefined : yield* endLineage(transaction, grantId, by)
 }
 
 /** The secret proves nothing any more, and one cut-off ends whatever was got with it, however much that is. */
 function* endClientSecret(
   transaction: Transaction,
   { clientId, hash }: { readonly clientId: string; readonly hash: string },
-  actor: string,
+  by: LeakTaking,
 ): Verb<Owner | undefined> {
   const row = yield* first(`SELECT ${clientColumns} FROM clients WHERE id = $1`, clientId)
   const client = row && clientOfRow(row)
@@ -192,9 +200,9 @@ function* endClientSecret(
     clientId,
   )
   const mark = secretMark(hash)
-  yield* record(transaction, 'client.secret_removed', actor, { client: clientId, secret: mark })
-  yield* record(transaction, 'client.cut_off', actor, { client: clientId, not_before: notBefore })
-  const about = { reason: 'leaked', initiator: 'policy', txn: newId(transaction) } as const
+  yield* record(transaction, 'client.secret_removed', by.actor, { client: clientId, secret: mark })
+  yield* record(transaction, 'client.cut_off', by.actor, { client: clientId, not_before: notBefore })
+  const about = { reason: by.reason, initiator: by.initiator, txn: newId(transaction) }
   const credential = { principal: 'client', id: clientId, credential: 'client_secret', change: 'revoke' } as const
   yield* tell(transaction, { kind: 'client', clientId, issuedBefore: notBefore }, about)
   yield* tell(transaction, { kind: 'credential', ...credential }, about)
@@ -205,7 +213,7 @@ function* endClientSecret(
  * A shared secret goes even when no other one signs for its resource: whoever has it writes tokens of anybody. Until a new one is
  * there, the resource gets none.
  */
-function* endSharedSecret(transaction: Transaction, keyId: string, actor: string): Verb<Owner | undefined> {
+function* endSharedSecret(transaction: Transaction, keyId: string, by: LeakTaking): Verb<Owner | undefined> {
   const row = yield* first(
     `UPDATE keys SET retired_at = $1, expires_at = $2 WHERE id = $3 AND purpose = 'shared_secret' AND retired_at IS NULL
      RETURNING resource_key`,
@@ -214,8 +222,8 @@ function* endSharedSecret(transaction: Transaction, keyId: string, actor: string
     keyId,
   )
   if (row === undefined) return undefined
-  yield* record(transaction, 'key.retired', actor, { key: keyId })
-  const about = { reason: 'leaked', initiator: 'policy', resources: [text(row, 'resource_key')] } as const
+  yield* record(transaction, 'key.retired', by.actor, { key: keyId })
+  const about = { reason: by.reason, initiator: by.initiator, resources: [text(row, 'resource_key')] }
   yield* tell(transaction, { kind: 'key', kid: keyId }, about)
   return { id: keyId }
 }
