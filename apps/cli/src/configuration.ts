@@ -36,6 +36,26 @@ const truth = z.union([z.boolean(), z.stringbool()])
 const list = z.union([z.array(text), text.transform((value) => value.split(',').map((part) => part.trim()))])
 const ranges = list.refine((values) => values.every(isAddressOrRange))
 
+const reporters = z
+  .array(
+    z.strictObject({
+      name: text,
+      keysUrl: text,
+      keyIdentifierHeader: text.optional(),
+      signatureHeader: text.optional(),
+    }),
+  )
+  .max(20)
+
+/** An environment variable has no lists. */
+function parseJson(value: string): unknown {
+  try {
+    return JSON.parse(value)
+  } catch {
+    return undefined
+  }
+}
+
 function isAddressOrRange(value: string): boolean {
   const [address = '', bits, ...rest] = value.split('/')
   // A zone names an interface of this machine; lists of addresses have none.
@@ -169,26 +189,6 @@ const fields = [
     allowed: 'a whole number of seconds, 1 at least',
     schema: lifetime,
   },
-] as const satisfies readonly Field[]
-
-/** What flags, environment and file say, checked; absent where nothing does. */
-export interface Configuration {
-  readonly port?: number
-  readonly hosts?: readonly string[]
-  readonly dataDir?: string
-  readonly issuer?: string
-  readonly database?: string
-  readonly databaseConnections?: number
-  readonly keyFile?: string
-  readonly key?: string
-  readonly environment?: SecretEnvironment
-  readonly signingAlgorithm?: SigningAlgorithm
-  readonly defaultResource?: string
-  readonly tlsCert?: string
-  readonly tlsKey?: string
-  readonly trustedProxies?: readonly string[]
-  readonly durableStorage?: boolean
-  readonly retryWindowSeconds?: number
   {
     key: 'leakReporters',
     placeholder: 'JSON',
@@ -212,9 +212,32 @@ export interface Configuration {
     schema: text,
     secret: true,
   },
+] as const satisfies readonly Field[]
+
+/** What flags, environment and file say, checked; absent where nothing does. */
+export interface Configuration {
+  readonly port?: number
+  readonly hosts?: readonly string[]
+  readonly dataDir?: string
+  readonly issuer?: string
+  readonly database?: string
+  readonly databaseConnections?: number
+  readonly keyFile?: string
+  readonly key?: string
+  readonly environment?: SecretEnvironment
+  readonly signingAlgorithm?: SigningAlgorithm
+  readonly defaultResource?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly trustedProxies?: readonly string[]
+  readonly durableStorage?: boolean
+  readonly retryWindowSeconds?: number
   readonly endReplayStreaks?: boolean
   readonly refreshIdleSeconds?: number
   readonly refreshAbsoluteSeconds?: number
+  readonly leakReporters?: readonly LeakReporter[]
+  readonly leakWebhook?: string
+  readonly leakWebhookSecret?: string
 }
 
 export type ConfigurationKey = keyof Configuration
@@ -235,9 +258,6 @@ export function flagsFor(keys: readonly ConfigurationKey[]): readonly Flag[] {
     }))
 }
 
-  readonly leakReporters?: readonly LeakReporter[]
-  readonly leakWebhook?: string
-  readonly leakWebhookSecret?: string
 /**
  * Reads the configuration: a flag wins over the environment, the environment over the file. Throws {@link ConfigurationError}.
  *
