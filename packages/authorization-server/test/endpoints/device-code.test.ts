@@ -222,7 +222,7 @@ describe.each(databaseKinds)('device codes on %s', (database) => {
       expect(statuses.sort()).toEqual([200, 400])
     })
 
-    it('after its tokens were given is answered like an unknown code [RFC 10027 §6.1.3]', async () => {
+    it('after its tokens were given is answered like an unknown code', async () => {
       const code = await start()
       await decide(code)
       const { access } = tokensOf(await poll(code))

@@ -99,7 +99,7 @@ describe('the page of user codes', () => {
     expect([answer.status, (await answer.text()).includes('Did you start this?')]).toEqual([200, true])
   })
 
-  it('answers an unknown, an expired, a decided and a malformed code alike, and keeps what was typed', async () => {
+  it('answers an unknown, an expired, a decided and a malformed code alike, and keeps what was typed [RFC 10027 §6.1.3]', async () => {
     const own = await startDeviceSite()
     const [expired, approved, denied] = [await start(own), await start(own), await start(own)]
     const page = async (code: string) => {
@@ -174,7 +174,7 @@ describe('guessing user codes', () => {
 })
 
 describe('the question', () => {
-  it('names client, scopes, resource, code, place and time [RFC 8628 §5.4(a)(b)(c), RFC 10027 §2(b), RFC 10027 §6.1.13]', async () => {
+  it('names client, scopes, resource, code, place and time [RFC 8628 §5.4(a)(b)(c), RFC 10027 §2(b), RFC 10027 §6.1.13, RFC 10027 §6.1.14(a)(b)]', async () => {
     const device = await start()
     site.pass(125)
     const { html } = await asked(await signedInBrowser(site), device)
@@ -189,6 +189,7 @@ describe('the question', () => {
       'not the network of this browser',
       '2 minutes ago',
       'Did you start this?',
+      'Allow this only if you started it yourself',
     ]
     expect(texts.filter((text) => !html.includes(text))).toEqual([])
   })
@@ -202,7 +203,7 @@ describe('the question', () => {
     expect(html).toContain(`${browser.address}, the network of this browser`)
   })
 
-  it('names every resource, and puts refusing first [RFC 10027 §6.1.14]', async () => {
+  it('names every resource, and puts refusing first [RFC 10027 §6.1.14(a)(c)(d)]', async () => {
     const body = new URLSearchParams([
       ['client_id', 'tv'],
       ['resource', notes],
