@@ -49,7 +49,7 @@ describe('a route that wants a recent sign-in', () => {
     expect(authorizations().at(-1)?.get('max_age')).toBe('300')
   })
 
-  it('stays open to the session, also after a refresh, until the sign-in is too old [RFC 9470 §6]', async () => {
+  it('stays open to the session, also after a refresh, until the sign-in is too old [RFC 9470 §6.1(b)]', async () => {
     const { site, session, stepUp, asked } = await start()
     site.advance(400)
     const call = session.fetch({ resource: site.api, stepUp })
@@ -245,7 +245,7 @@ describe('a step-up that does not help', () => {
     expect(server.seenAt('/authorize')).toHaveLength(authorizations)
   })
 
-  it('ends after three logins for one request, whatever else the resource wants each time', async () => {
+  it('ends after three logins for one request, whatever else the resource wants each time [RFC 9470 §9(c)]', async () => {
     const { program, server, openBrowser } = await startScene()
     let calls = 0
     const resource = await listen((_request, response) => {
@@ -258,7 +258,7 @@ describe('a step-up that does not help', () => {
     expect([server.seenAt('/authorize').length, calls]).toEqual([4, 4])
   })
 
-  it('is given up after two logins, however often the resource says the same', async () => {
+  it('is given up after two logins, however often the resource says the same [RFC 9470 §9(c)]', async () => {
     const { program, server, openBrowser } = await startScene()
     let calls = 0
     const resource = await listen((_request, response) => {

@@ -59,16 +59,19 @@ describe.each(databaseKinds)('refresh tokens on %s', (database) => {
     it.each([
       ['a JWT', signIn, 'notes-api'],
       ['an opaque token', signInOpaque, 'archive-api'],
-    ] as const)('says in %s when and how the user signed in, however long ago [RFC 9470 §6]', async (_, begin, rs) => {
-      const own = await install({ database })
-      const signedInAt = own.clock.seconds()
-      const first = await begin(own)
-      own.clock.pass(5_000)
-      const second = tokensOf(await refresh(own, first.refresh))
-      const { body } = await introspect(own, second.access, rs)
-      expect([body['auth_time'], body['acr']]).toEqual([signedInAt, authenticationContexts.password])
-      await own.end()
-    })
+    ] as const)(
+      'says in %s when and how the user signed in, however long ago [RFC 9470 §6.1(b)]',
+      async (_, begin, rs) => {
+        const own = await install({ database })
+        const signedInAt = own.clock.seconds()
+        const first = await begin(own)
+        own.clock.pass(5_000)
+        const second = tokensOf(await refresh(own, first.refresh))
+        const { body } = await introspect(own, second.access, rs)
+        expect([body['auth_time'], body['acr']]).toEqual([signedInAt, authenticationContexts.password])
+        await own.end()
+      },
+    )
 
     it('keeps the scope of the grant, also after less was asked for [RFC 6749 §6(f)]', async () => {
       const first = await signIn(site)

@@ -68,7 +68,7 @@ describe('acr_values', () => {
     ])
   })
 
-  it('goes on after signing in, and the token says how and when [RFC 9470 §5, RFC 9470 §6.1]', async () => {
+  it('goes on after signing in, and the token says how and when [RFC 9470 §5(a)(b), RFC 9470 §6.1]', async () => {
     const browser = openBrowser(site)
     const back = await signIn(browser, await browser.authorize({ acr_values: password }))
     expect(back.headers.get('location')).toContain(`acr_values=${encodeURIComponent(password)}`)
@@ -79,7 +79,7 @@ describe('acr_values', () => {
 })
 
 describe('max_age', () => {
-  it('too short for the session asks for a sign-in, and auth_time is then that of it [RFC 9470 §5]', async () => {
+  it('too short for the session asks for a sign-in, and auth_time is then that of it [RFC 9470 §5(b), RFC 9470 §7]', async () => {
     const browser = await signedInBrowser(site)
     site.pass(400)
     const back = await signIn(browser, await browser.authorize({ max_age: '300' }))
@@ -88,7 +88,7 @@ describe('max_age', () => {
     expect(claims['auth_time']).toBe(secondsOf(site))
   })
 
-  it('long enough leaves auth_time as it was [RFC 9470 §5]', async () => {
+  it('long enough leaves auth_time as it was [RFC 9470 §5(b)]', async () => {
     const browser = await signedInBrowser(site)
     const signedInAt = secondsOf(site)
     site.pass(200)
@@ -100,7 +100,7 @@ describe('max_age', () => {
 describe('signing in anew as somebody else', () => {
   const asks = ({ html }: Page): boolean => html.includes('Allow access?')
 
-  it('shows in whose name access is given, even where both had agreed to it before [RFC 9470 §5]', async () => {
+  it('shows in whose name access is given, even where both had agreed to it before', async () => {
     const alice = await site.store.readUserByName('alice')
     const passwordHash = alice?.passwordHash ?? ''
     const bob = await site.store.createUser({ username: 'bob', passwordHash, actor: 'test' })

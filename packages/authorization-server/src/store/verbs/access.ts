@@ -20,7 +20,7 @@ export interface IssuedAccess {
   readonly expiresAt: number
   /** When the user signed in; absent without a user. */
   readonly authenticatedAt: number | undefined
-  /** The class of that sign-in, as the grant has it: a refresh changes neither (RFC 9470 §6). */
+  /** The class of that sign-in, as the grant has it: a refresh changes neither (RFC 9470 §6.1). */
   readonly acr: string | undefined
   /** Where its status stands, if it says so. */
   readonly status?: StatusPlace | undefined
