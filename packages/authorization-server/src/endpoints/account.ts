@@ -18,11 +18,13 @@ import {
   readBrowser,
   readOwnForm,
 } from './browser.ts'
+import { type PersonalTokens, readPersonalTokens } from './personal-tokens.ts'
 import { authenticateUser, showSignIn } from './sign-in.ts'
 
 const formSeconds = 3_600
 const notices: Readonly<Record<string, string>> = {
   withdrawn: 'The access was withdrawn. It ends now.',
+  token: 'The token was revoked. It ends now.',
   password: 'Your password was changed. Everything else that was signed in has ended.',
 }
 
@@ -37,10 +39,9 @@ export function accountEndpoint(context: ServerContext, request: Request): Promi
       const { session } = browser
       if (session === undefined) return showSignIn(context, browser, { to: accountPath(context) })
       event.subject = session.userId
-      const applications = await context.store.listApplications(session.userId)
       const done = /\?done=([a-z]+)$/.exec(request.url)?.[1] ?? ''
       const notice = Object.hasOwn(notices, done) ? notices[done] : undefined
-      return showAccount(context, { browser, session, applications }, { notice })
+      return showAccount(context, await readAccount(context, browser, session), { notice })
     },
     refusalPage,
   )
@@ -86,7 +87,7 @@ export function changePasswordEndpoint(context: ServerContext, request: Request,
       const { session } = browser
       if (!isFormOfSession(form, session)) return seeOther(accountPath(context))
       event.subject = session.userId
-      view = { browser, session, applications: await context.store.listApplications(session.userId) }
+      view = await readAccount(context, browser, session)
       problem = newPasswordProblem(parameters, session.username)
       if (problem !== undefined) throw new Refusal('request.invalid_parameter', { check: 'new password' })
       const current = parameters.get('current_password') ?? ''
@@ -126,6 +127,12 @@ interface AccountView {
   readonly browser: Browser
   readonly session: BrowserSession
   readonly applications: readonly Application[]
+  readonly personal: PersonalTokens
+}
+
+async function readAccount(context: ServerContext, browser: Browser, session: BrowserSession): Promise<AccountView> {
+  const applications = await context.store.listApplications(session.userId)
+  return { browser, session, applications, personal: await readPersonalTokens(context, session.userId) }
 }
 
 interface AccountMessage {
@@ -135,11 +142,13 @@ interface AccountMessage {
 }
 
 function showAccount(context: ServerContext, view: AccountView, { notice, problem, sealed }: AccountMessage): Response {
-  const { browser, session, applications } = view
+  const { browser, session, applications, personal } = view
   const page = accountPage({
     base: basePath(context),
     username: session.username,
     applications,
+    personal,
+    endTokenProof: makeForm(context, browser, 'end-token', formSeconds),
     withdrawProof: makeForm(context, browser, 'withdraw', formSeconds),
     passwordProof: makeForm(context, browser, 'password', formSeconds),
     notice,

@@ -15,6 +15,7 @@ import { introspectEndpoint } from './introspect.ts'
 import { jwksEndpoint } from './jwks.ts'
 import { leaksEndpoint } from './leaks.ts'
 import { metadataEndpoint } from './metadata.ts'
+import { endTokenEndpoint, newTokenEndpoint } from './personal-tokens.ts'
 import { explainEndpoint, receiptPage } from './receipts.ts'
 import { revokeEndpoint } from './revoke.ts'
 import { signInEndpoint } from './sign-in.ts'
@@ -93,6 +94,8 @@ const routes: Readonly<Record<string, Route>> = {
   '/account': page(['GET'], accountEndpoint),
   '/account/withdraw': page(['POST'], withdrawEndpoint),
   '/account/password': page(['POST'], changePasswordEndpoint),
+  '/account/tokens': page(['GET', 'POST'], newTokenEndpoint),
+  '/account/tokens/end': page(['POST'], endTokenEndpoint),
   '/ssf/streams': forReceivers([...readable, 'POST', 'PATCH', 'PUT', 'DELETE'], ssfStreamsEndpoint),
   '/ssf/status': forReceivers([...readable, 'POST'], ssfStatusEndpoint),
   '/ssf/verify': forReceivers(['POST'], ssfVerifyEndpoint),

@@ -12,7 +12,16 @@ import {
 } from '@arctos/core'
 
 /** What a form is for; the proof for one is none for another. */
-export type FormPurpose = 'sign-in' | 'consent' | 'sign-out' | 'withdraw' | 'password' | 'user-code' | 'device'
+export type FormPurpose =
+  | 'sign-in'
+  | 'consent'
+  | 'sign-out'
+  | 'withdraw'
+  | 'password'
+  | 'user-code'
+  | 'device'
+  | 'new-token'
+  | 'end-token'
 
 /** What a form of ours brings back, unaltered. */
 export interface FormContent {

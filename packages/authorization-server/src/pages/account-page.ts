@@ -1,13 +1,16 @@
 import { displayName } from './display-name.ts'
 import { type Html, html } from './html.ts'
 import { hiddenProof, renderPage } from './layout.ts'
+import { type TokensSection, tokensSection } from './personal-tokens.ts'
 
 export interface AccountPage {
   /** The path under which this server's pages lie. */
   readonly base: string
   readonly username: string
   readonly applications: readonly ListedApplication[]
+  readonly personal: Pick<TokensSection, 'tokens' | 'resources'>
   readonly withdrawProof: string
+  readonly endTokenProof: string
   readonly passwordProof: string
   readonly notice: string | undefined
   /** What is wrong with the change of password. */
@@ -34,9 +37,10 @@ ${page.notice !== undefined && html`<div class="notice good" role="status"><p>${
 <h2 id="applications">Applications with access</h2>
 ${listApplications(page)}
 </section>
+${tokensSection({ base: page.base, ...page.personal, endProof: page.endTokenProof })}
 <section aria-labelledby="password">
 <h2 id="password">Change your password</h2>
-<p class="soft small">Everything else that is signed in with your account ends: other browsers, and every application above.</p>
+<p class="soft small">Everything else that is signed in with your account ends: other browsers, every application and every token above.</p>
 ${page.problem !== undefined && html`<div class="notice bad" role="alert"><p id="problem">${page.problem}</p></div>`}
 ${passwordForm(page)}
 </section>`

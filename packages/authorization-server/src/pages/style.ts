@@ -35,8 +35,14 @@ input + p { margin-top: .4rem; }
 .soft { color: var(--soft); }
 .small { font-size: .875rem; }
 label { display: block; margin: 1rem 0 .35rem; font-weight: 600; font-size: .9375rem; }
-input:not([type=hidden]) { width: 100%; min-height: 2.85rem; padding: .5rem .75rem; font: inherit; color: inherit;
+input:not([type=hidden], [type=checkbox]) { width: 100%; min-height: 2.85rem; padding: .5rem .75rem; font: inherit; color: inherit;
   background: var(--card); border: 1px solid var(--field); border-radius: .5rem; }
+input[type=checkbox] { margin: 0 .5rem 0 0; accent-color: var(--accent); }
+select { width: 100%; min-height: 2.85rem; padding: .5rem .75rem; font: inherit; color: inherit;
+  background: var(--card); border: 1px solid var(--field); border-radius: .5rem; }
+fieldset { margin: 1rem 0 0; padding: .25rem 1rem .75rem; border: 1px solid var(--line); border-radius: .6rem; }
+legend { padding: 0 .35rem; font-weight: 600; font-size: .9375rem; }
+label.choice { margin: .6rem 0 0; font-weight: 400; }
 input[aria-invalid=true] { border-color: var(--bad); }
 button { min-height: 2.85rem; padding: .5rem 1.15rem; font: inherit; font-weight: 600; border-radius: .5rem; cursor: pointer;
   border: 1px solid var(--accent); background: var(--accent); color: var(--on-accent); }

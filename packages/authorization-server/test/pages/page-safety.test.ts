@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decide, openBrowser, pageOf, signedInBrowser, signIn } from './browser.ts'
-import { appSettings, createClient, requestQuery, startSite, webCallback } from './site.ts'
+import { appSettings, createClient, password, requestQuery, startSite, webCallback } from './site.ts'
 
 const site = await startSite()
 const browser = await signedInBrowser(site)
@@ -14,12 +14,21 @@ const { user_code: userCode } = (await device.json()) as { readonly user_code: s
 const typeCode = async (code: string) =>
   browser.post('/device', { ...(await browser.open('/device')).form('/device'), user_code: code })
 
+const makeToken = async (changes = {}) => {
+  const form = (await browser.open('/account/tokens?resource=https://notes.example')).form('/account/tokens')
+  const typed = { name: 'laptop', days: '30', current_password: password, ...changes }
+  return browser.post('/account/tokens', { ...form, ...typed })
+}
+
 /** Every kind of page that there is, as a browser gets it. */
 const pages: readonly (readonly [string, Response])[] = [
   ['login', await openBrowser(site).get(`/authorize?${requestQuery()}`)],
   ['failed login', await signIn(browser, await browser.authorize({ prompt: 'login' }), { password: 'wrong' })],
   ['consent', await browser.get(`/authorize?${requestQuery()}`)],
   ['account', await browser.get('/account')],
+  ['new token', await browser.get('/account/tokens?resource=https://notes.example')],
+  ['token without a name', await makeToken({ name: '' })],
+  ['token', await makeToken()],
   ['sign-out', await browser.get('/sign-out')],
   ['signed out', await openBrowser(site).get('/sign-out')],
   ['user code', await browser.get(`/device?user_code=${userCode}`)],

@@ -27,7 +27,12 @@ export const shortestKeySeconds = 60
 /** Whose a key is: a service's own, or a user's personal access token. */
 export type KeyOwner =
   | { readonly kind: 'client'; readonly clientId: string }
-  | { readonly kind: 'user'; readonly userId: string }
+  | {
+      readonly kind: 'user'
+      readonly userId: string
+      /** When the user signed in who asks for it: a sign-in that a cut-off has ended asks for nothing. */
+      readonly signedInAt?: number
+    }
 
 export interface NewApiKey {
   readonly owner: KeyOwner
@@ -123,7 +128,9 @@ function* findOwner(transaction: Transaction, owner: KeyOwner): Verb<FoundOwner 
     clientId,
   )
   if (user === undefined) return unknown
-  const cutOffs = [integer(user, 'not_before'), optionalInteger(user, 'pair_not_before') ?? 0]
+  const signInNotBefore = Math.max(transaction.notBefore, integer(user, 'not_before'))
+  if (owner.signedInAt !== undefined && owner.signedInAt < signInNotBefore) return unknown
+  const cutOffs = [signInNotBefore, optionalInteger(user, 'pair_not_before') ?? 0]
   return { client, notBefore: Math.max(notBefore, ...cutOffs) }
 }
 
