@@ -18,6 +18,7 @@ export function startUpkeep(context: ServerContext): () => Promise<void> {
   const { store, keys, statusLists } = context
   const loops = [
     context.sequencer.start((error) => noteFault(context, 'feed', error)),
+    context.feed.start(),
     startLoop(context, 'sequencer', auditIntervalMs, async (isEnding) => {
       // An idle node writes nothing.
       if (await store.isAuditNumbered(undefined)) return

@@ -6,6 +6,7 @@ import type { Stream } from '../store/stream.ts'
 import { createEventSigner } from './event-signer.ts'
 import { answerPoll, type PollAnswer, type PollParts, type PollRequest } from './poll.ts'
 import { createProgress } from './progress.ts'
+import { type Pusher, type PushTimes, startPusher, usualPushTimes } from './push.ts'
 import type { Sequencer } from './sequencer.ts'
 import { createSnapshotMaker, type Snapshot } from './snapshot.ts'
 import { createTail } from './tail.ts'
@@ -18,8 +19,8 @@ export interface Feed {
   readonly streamChanged: (streamId: string) => void
   /** Seals the `Authorization` that events are pushed with, for one stream. */
   readonly sealAuthorization: (streamId: string, header: string) => string
-  /** Wakes whoever waits, and lets nobody wait any more. */
-  readonly stop: () => void
+  /** Starts to push. What it returns ends that, wakes whoever waits, and lets nobody wait any more. */
+  readonly start: () => () => Promise<void>
 }
 
 export interface FeedOptions {
@@ -30,9 +31,11 @@ export interface FeedOptions {
   readonly journal: Journal
   readonly now: () => number
   readonly random: (byteLength: number) => Buffer
+  readonly pushTimes?: PushTimes | undefined
 }
 
-export function createFeed({ issuer, store, keys, sequencer, now, random }: FeedOptions): Feed {
+export function createFeed(options: FeedOptions): Feed {
+  const { issuer, store, keys, sequencer, journal, now, random } = options
   const tail = createTail(store, sequencer)
   const progress = createProgress(issuer, store, tail)
   const signer = createEventSigner(issuer, keys)
@@ -51,23 +54,40 @@ export function createFeed({ issuer, store, keys, sequencer, now, random }: Feed
       }
       waiters.add(end)
       until.addEventListener('abort', end)
+      if (until.aborted) end()
     })
   const parts = { issuer, store, tail, progress, signer, changed }
+  let pusher: Pusher | undefined
 
   return {
     poll: (stream, request, nowSeconds) => answerPoll(parts, stream, request, nowSeconds),
     snapshot: ({ audience, resourceKey }) => makeSnapshot({ name: audience, resourceKey }),
     streamChanged(streamId) {
       for (const end of [...(waiting.get(streamId) ?? [])]) end()
+      void pusher?.look().catch(() => undefined)
     },
     sealAuthorization: (streamId, header) =>
       seal(sealingKey(keys), sealedFor(streamId), Buffer.from(header), random(12)).toString('base64url'),
-    stop: () => tail.stop(),
+    start() {
+      const started = startPusher({
+        ...parts,
+        journal,
+        newId: () => random(12).toString('base64url'),
+        openAuthorization: (streamId, sealed) => openAuthorization(keys, streamId, sealed),
+        times: options.pushTimes ?? usualPushTimes,
+      })
+      pusher = started
+      return async () => {
+        tail.stop()
+        pusher = undefined
+        await started.stop()
+      }
+    },
   }
 }
 
 /** What the receiver of a stream wants to be pushed with. */
-export function openAuthorization(keys: Pick<KeyRing, 'formKey'>, streamId: string, sealed: string): string {
+function openAuthorization(keys: Pick<KeyRing, 'formKey'>, streamId: string, sealed: string): string {
   const opened = unseal(sealingKey(keys), sealedFor(streamId), Buffer.from(sealed, 'base64url'))
   if (opened === undefined) throw new Error(`the authorization of stream ${streamId} does not open`)
   return opened.toString('utf8')

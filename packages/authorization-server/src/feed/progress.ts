@@ -98,7 +98,12 @@ export function createProgress(issuer: string, store: Pick<Store, 'acknowledgeEv
       const isQuiet = timeoutSeconds !== undefined && (expiresAt ?? 0) - nowSeconds < timeoutSeconds * (1 - lifePart)
       if (moved === 0 && notices.length === 0 && !isQuiet && mark.acked - stream.acked < strideRows) return stream
       await store.acknowledgeEvents({ id: stream.id, acked: mark.acked, notices })
-      return { ...stream, acked: mark.acked, notices: stream.notices.filter(({ jti }) => !notices.includes(jti)) }
+      return {
+        ...stream,
+        acked: mark.acked,
+        notices: stream.notices.filter(({ jti }) => !notices.includes(jti)),
+        expiresAt: timeoutSeconds === undefined ? undefined : nowSeconds + timeoutSeconds,
+      }
     },
     async next(stream, limit) {
       const mark = markOf(stream)
