@@ -83,7 +83,7 @@ ${hiddenProof(proof)}
 <label for="token_name">Name</label>
 <input id="token_name" name="name" type="text" value="${name}" maxlength="100" autocomplete="off" required aria-describedby="name_hint">
 <p class="soft small" id="name_hint">What uses it, so that you know later whether to revoke it.</p>
-${scopes.length > 0 && html`<fieldset><legend>It may</legend>${scopes.map(({ word, meaning }, index) => html`<label class="choice" for="scope_${index}"><input id="scope_${index}" type="checkbox" name="scope_${index}" value="${word}"> ${meaning} <code>${word}</code></label>`)}</fieldset>`}
+${scopes.length > 0 && html`<fieldset><legend>It may</legend>${scopes.map(({ word, meaning }, index) => html`<label for="scope_${index}"><input id="scope_${index}" type="checkbox" name="scope_${index}" value="${word}"> ${meaning} <code>${word}</code></label>`)}</fieldset>`}
 <label for="token_days">It expires</label>
 <select id="token_days" name="days">${lifetimes.map((days) => html`<option value="${days}"${days === usualLifetime && html` selected`}>in ${days} days</option>`)}</select>
 <input type="text" name="username" value="${username}" autocomplete="username" hidden>

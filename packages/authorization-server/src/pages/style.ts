@@ -42,7 +42,7 @@ select { width: 100%; min-height: 2.85rem; padding: .5rem .75rem; font: inherit;
   background: var(--card); border: 1px solid var(--field); border-radius: .5rem; }
 fieldset { margin: 1rem 0 0; padding: .25rem 1rem .75rem; border: 1px solid var(--line); border-radius: .6rem; }
 legend { padding: 0 .35rem; font-weight: 600; font-size: .9375rem; }
-label.choice { margin: .6rem 0 0; font-weight: 400; }
+fieldset label { margin: .6rem 0 0; font-weight: 400; }
 input[aria-invalid=true] { border-color: var(--bad); }
 button { min-height: 2.85rem; padding: .5rem 1.15rem; font: inherit; font-weight: 600; border-radius: .5rem; cursor: pointer;
   border: 1px solid var(--accent); background: var(--accent); color: var(--on-accent); }
