@@ -65,7 +65,7 @@ describe.each(databaseKinds)('keys on %s', (database) => {
   afterAll(() => site.end())
 
   describe('exchanged', () => {
-    it('give a JWT of five minutes that carries the key’s id [RFC 8693 §2.2.1, RFC 9068 §2.2]', async () => {
+    it('give a JWT of five minutes that carries the key’s id [RFC 8693 §2.2.1(a)(b)(c), RFC 8693 §3, RFC 8693 §6(c), RFC 9068 §2.2]', async () => {
       const key = await makeKey(site, { client: 'service' })
       const { status, headers, body } = await exchange(site, key.text)
       expect([status, headers.get('cache-control')]).toEqual([200, 'no-store'])
@@ -93,7 +93,7 @@ describe.each(databaseKinds)('keys on %s', (database) => {
       expect((await introspect(site, token, 'notes-api')).body).toMatchObject({ active: true, grant_id: key.id })
     })
 
-    it('speak for the user who made them [RFC 8693 §2.2.1]', async () => {
+    it('speak for the user who made them [RFC 8693 §2.1(g)]', async () => {
       const key = await makeKey(site)
       const { body } = await exchange(site, key.text)
       expect(decodeJwt(String(body['access_token']))).toMatchObject({
@@ -111,25 +111,25 @@ describe.each(databaseKinds)('keys on %s', (database) => {
       expect((await introspect(site, token, 'archive-api')).body).toEqual({ active: false })
     })
 
-    it('give nothing that outlives the key [RFC 8693 §2.2.1, DESIGN §6]', async () => {
+    it('give nothing that outlives the key [RFC 8693 §2.2.1(b), RFC 8693 §5, DESIGN §6]', async () => {
       const key = await makeKey(site, { client: 'service', lifetimeSeconds: 100 })
       expect((await exchange(site, key.text)).body).toMatchObject({ expires_in: 100 })
     })
 
-    it('give fewer scopes where fewer are asked for, and the same audience where it is named [RFC 8693 §2.1]', async () => {
+    it('give fewer scopes where fewer are asked for, and the same audience where it is named [RFC 8693 §2.1.1, RFC 8693 §2.2.1(c)]', async () => {
       const key = await makeKey(site, { client: 'service' })
       const form = { scope: 'read', resource: notes, audience: `${notes}/`, requested_token_type: accessType }
       const { body } = await exchange(site, key.text, form)
       expect([body['scope'], decodeJwt(String(body['access_token'])).aud]).toEqual(['read', notes])
     })
 
-    it('give no more scopes than they have [RFC 8693 §2.2.2, DESIGN §6]', async () => {
+    it('give no more scopes than they have [RFC 8693 §2.1.1, RFC 8693 §2.2.2(c), DESIGN §6]', async () => {
       const key = await makeKey(site, { client: 'service', scopes: ['read'] })
       const { status, body, reason } = await exchange(site, key.text, { scope: 'read write' })
       expect([status, body['error'], reason]).toEqual([400, 'invalid_scope', 'scope.exceeds_grant'])
     })
 
-    it('give nothing for another resource [RFC 8693 §2.2.2, RFC 8707 §2, DESIGN §6]', async () => {
+    it('give nothing for another resource [RFC 8693 §2.2.2(b), RFC 8707 §2, DESIGN §6]', async () => {
       const key = await makeKey(site, { client: 'service' })
       for (const name of ['resource', 'audience']) {
         const { status, body, reason } = await exchange(site, key.text, { [name]: archive })
@@ -137,7 +137,7 @@ describe.each(databaseKinds)('keys on %s', (database) => {
       }
     })
 
-    it('are answered alike when unknown, ended, expired, foreign or their owner’s no more [RFC 8693 §2.2.2]', async () => {
+    it('are answered alike when unknown, ended, expired, foreign or their owner’s no more [RFC 8693 §2.1(e), RFC 8693 §2.2.2]', async () => {
       const unknown = makeKeySecret('apiKey', site.server.context.random, 'live').secret.reveal()
       const ended = await makeKey(site, { client: 'service' })
       await site.store.endApiKey({ keyId: ended.id, actor })
@@ -177,6 +177,7 @@ describe.each(databaseKinds)('keys on %s', (database) => {
       ['another kind of token', { subject_token_type: accessType }],
       ['a refresh token in return', { requested_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' }],
       ['an actor', { actor_token: 'somebody', actor_token_type: accessType }],
+      ['the kind of an actor alone', { actor_token_type: accessType }],
     ]
     it.each(unsupported)('are not exchanged with %s [RFC 8693 §2.2.2]', async (_, form) => {
       const key = await makeKey(site, { client: 'service' })
@@ -184,7 +185,7 @@ describe.each(databaseKinds)('keys on %s', (database) => {
       expect([status, body['error'], reason]).toEqual([400, 'invalid_request', 'exchange.unsupported'])
     })
 
-    it('need no client, and take no wrong one [RFC 8693 §2.1]', async () => {
+    it('need no client, and take no wrong one [RFC 8693 §2.1(f)]', async () => {
       const key = await makeKey(site, { client: 'service' })
       const assertion = await makeAssertion(site)
       const ofSigner = await makeKey(site, { client: 'signer' })
@@ -210,9 +211,18 @@ describe.each(databaseKinds)('keys on %s', (database) => {
       ])
     })
 
-    it('are missing where there are none [RFC 8693 §2.1]', async () => {
-      const { status, reason } = await site.post('/token', { grant_type: exchangeType, subject_token_type: keyType })
-      expect([status, reason]).toEqual([400, 'request.missing_parameter'])
+    it.each([{ subject_token_type: keyType }, { subject_token: 'arctos_ak_nothing' }])(
+      'are missing in %j [RFC 8693 §2.1(a)(b)]',
+      async (form) => {
+        const { status, body, reason } = await site.post('/token', { grant_type: exchangeType, ...form })
+        expect([status, body['error'], reason]).toEqual([400, 'invalid_request', 'request.missing_parameter'])
+      },
+    )
+
+    it.each(['notes', `${notes}#part`])('are not for the resource %j [RFC 8693 §2.1(d)]', async (resource) => {
+      const key = await makeKey(site, { client: 'service' })
+      const { status, body, reason } = await exchange(site, key.text, { resource })
+      expect([status, body['error'], reason]).toEqual([400, 'invalid_target', 'resource.malformed'])
     })
 
     it('are limited, each by itself, and told when to come again', async () => {
