@@ -17,6 +17,7 @@ import { createGuardMetrics, type GuardMetrics } from './reports/metrics.ts'
 import type { Meter } from './reports/opentelemetry.ts'
 import type { RefusalReport } from './reports/refusal-report.ts'
 import type { Transports } from './request/credentials.ts'
+import { type Experiments, readExperiments, type StatusListConfiguration } from './status-lists/options.ts'
 
 /** The scope words of a resource, each with a sentence that says what it allows. */
 export type ScopeTexts = Readonly<Record<string, string>>
@@ -55,6 +56,8 @@ export interface ResourceServerOptions<Scopes extends ScopeTexts> {
   readonly longestTokenLifeSeconds?: number | undefined
   /** Asks the issuer about tokens that are not JWTs (RFC 7662). Without it they are refused. */
   readonly introspection?: IntrospectionOptions | undefined
+  /** Drafts that are implemented, each by its number; all of them are off by default, and change with their drafts. */
+  readonly experimental?: Experiments | undefined
   /** How requests to the authorization server are made; by default the `fetch` of the platform. */
   readonly fetch?: Fetch | undefined
   /** Epoch milliseconds. Where given, it also measures durations, so that a test can let time pass. */
@@ -85,6 +88,7 @@ export interface Configuration {
   readonly verifiedTokens: number
   readonly longestTokenLifeSeconds: number
   readonly introspection: IntrospectionConfiguration | undefined
+  readonly statusLists: StatusListConfiguration | undefined
   readonly fetch: Fetch
   /** Epoch milliseconds. */
   readonly now: () => number
@@ -136,6 +140,7 @@ export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceSe
     verifiedTokens: size,
     longestTokenLifeSeconds,
     introspection: options.introspection && readIntrospection(options.introspection, issuers),
+    statusLists: readExperiments(options.experimental),
     fetch: options.fetch ?? ((url, init) => fetch(url, init)),
     now,
     elapsed,

@@ -11,6 +11,7 @@ import { createRefusalReporter, type RefusalReport } from './reports/refusal-rep
 import { readCredential } from './request/credentials.ts'
 import type { GuardRequest } from './request/guard-request.ts'
 import { describeResource, metadataUrlOf, type ResourceMetadata } from './resource-metadata.ts'
+import { createStatusLists } from './status-lists/status-lists.ts'
 import { createAccessEnds } from './verification/access-end.ts'
 import { createRevocationState, type Revocation } from './verification/revocation-state.ts'
 import type { Access, TokenCheck } from './verification/token-check.ts'
@@ -76,6 +77,8 @@ export interface ResourceServer<Scope extends string = string> {
    * an entry that could not be meant.
    */
   revoke(entry: Revocation): void
+  /** Ends what goes on behind the requests. */
+  close(): Promise<void>
   /** Loads the keys of every authorization server now. Rejects with a refusal where one does not answer. */
   reload(): Promise<void>
 }
@@ -88,13 +91,22 @@ export function resourceServer<const Scopes extends ScopeTexts>(
   const { resource, authorizationServers, scopes, transports, clockToleranceSeconds, now, metrics } = configuration
   const policyContext = { ...configuration, canAsk: configuration.introspection !== undefined }
   const registry = createIssuerRegistry(configuration)
+  const statusLists =
+    configuration.statusLists &&
+    createStatusLists({
+      ...configuration,
+      statusLists: configuration.statusLists,
+      changed: () => revocations.touch(),
+    })
   const revocations = createRevocationState({
     ...configuration,
+    ...(statusLists && { also: statusLists.endedBy }),
     onlyIssuer: onlyIssuerOf(configuration),
     onChange: () => ends.sweep(),
   })
   const ends = createAccessEnds({ clockToleranceSeconds, isGood: revocations.isGood })
-  const checkToken = createTokenChecker(configuration, registry, revocations)
+  metrics.figures.push(...(statusLists?.figures ?? []))
+  const checkToken = createTokenChecker(configuration, registry, revocations, statusLists)
   const metadataUrl = metadataUrlOf(resource)
   const { receipts, onRefusal, journal, meter } = options
   if (meter !== undefined) showToMeter(meter, metrics, { resource })
@@ -194,6 +206,9 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     metrics: () => formatPrometheus(metrics, { resource }),
     endOf: (access) => ends.signalOf(access, now()),
     revoke: (entry) => revocations.add(entry, now() / 1_000),
+    async close() {
+      statusLists?.close()
+    },
     reload: registry.reload,
   }
 }

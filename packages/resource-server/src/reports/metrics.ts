@@ -17,7 +17,7 @@ export interface GuardMetrics {
   /** Told of each introspection as it ends, in seconds. */
   onIntrospection: ((outcome: IntrospectionOutcome, seconds: number) => void) | undefined
   /** Everything that was counted, to be read when somebody asks for it. */
-  readonly figures: readonly Figure[]
+  readonly figures: Figure[]
   readonly introspections: Histogram
 }
 

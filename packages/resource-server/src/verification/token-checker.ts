@@ -1,6 +1,7 @@
 import type { Configuration } from '../configuration.ts'
 import { createIntrospection } from '../introspection/introspection.ts'
 import { type IssuerRegistry, namesOf } from '../keys/trusted-issuers.ts'
+import type { StatusLists } from '../status-lists/status-lists.ts'
 import { createFreshCheck } from './fresh-check.ts'
 import { createOpaqueTokenChecker } from './opaque-token.ts'
 import type { RevocationState } from './revocation-state.ts'
@@ -19,12 +20,13 @@ export function createTokenChecker(
   configuration: Configuration,
   registry: IssuerRegistry,
   revocations: RevocationState,
+  statusLists: StatusLists | undefined,
 ): TokenChecker {
   const { resource, introspection, clockToleranceSeconds, allowUntyped, now, elapsed, metrics } = configuration
   const allowSharedSecret = configuration.sharedSecrets.length > 0
   const size = configuration.verifiedTokens
   const counts = metrics.verifiedTokens
-  const checkSigned = createSignedTokenChecker({
+  const checkJwt = createSignedTokenChecker({
     resource,
     allowSharedSecret,
     allowUntyped,
@@ -33,6 +35,7 @@ export function createTokenChecker(
     verified: size === 0 ? undefined : createVerifiedTokens({ size, clockToleranceSeconds, revocations, counts }),
     turn: createVerificationTurn(elapsed),
   })
+  const checkSigned = statusLists === undefined ? checkJwt : statusLists.watch(checkJwt)
   if (introspection === undefined) return checkSigned
   const { issuer } = introspection
   const fetch = metrics.ofIssuer(issuer).watch(configuration.fetch)

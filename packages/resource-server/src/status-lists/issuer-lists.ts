@@ -1,0 +1,81 @@
+import { Refusal, readStrings } from '@arctos/core'
+import type { TrustedIssuer } from '../keys/trusted-issuers.ts'
+import { isTrustworthyUrl } from '../option-check.ts'
+import { type Fetch, fetchJson } from '../outbound-fetch.ts'
+import type { StatusListCounts } from './status-list-counts.ts'
+
+/** The addresses of an issuer's status lists, by its own word. */
+export interface IssuerLists {
+  /** Why a list is none of the issuer's; `undefined` where it is one. Asks the issuer about one that it has not heard of. */
+  rejection(uri: string): Promise<string | undefined>
+}
+
+export interface IssuerListsOptions {
+  readonly issuer: TrustedIssuer
+  readonly fetch: Fetch
+  readonly elapsed: () => number
+  /** Origins beside the issuer's. */
+  readonly origins: readonly string[]
+  readonly counts: StatusListCounts
+}
+
+const addressLimit = 10_000
+/** An issuer is not asked about its lists oftener, whatever tokens say. */
+const pauseMs = 1_000
+
+/**
+ * Reads what the issuer's metadata leads to. A token only chooses among these addresses, so nobody has us ask anywhere else,
+ * whatever its `uri` says. draft-ietf-oauth-status-list-21 §9
+ */
+export function createIssuerLists({ issuer, fetch, elapsed, origins, counts }: IssuerListsOptions): IssuerLists {
+  const allowed = [new URL(issuer.issuer).origin, ...origins]
+  let addresses: ReadonlySet<string> = new Set()
+  let problem: string | undefined
+  let nextTryAt = Number.NEGATIVE_INFINITY
+  let reading: Promise<void> | undefined
+
+  const read = async (): Promise<void> => {
+    nextTryAt = elapsed() + pauseMs
+    try {
+      addresses = new Set(await readAddresses(issuer, fetch))
+      problem = undefined
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      counts.failed(String(error.facts['check']))
+      problem = String(error.facts['received'])
+      // It may have begun to name its lists since its metadata was read.
+      issuer.metadata.doubt()
+    }
+  }
+
+  return {
+    async rejection(uri) {
+      if (!addresses.has(uri) && (reading !== undefined || elapsed() >= nextTryAt)) {
+        reading ??= read().finally(() => {
+          reading = undefined
+        })
+        await reading
+      }
+      if (!addresses.has(uri)) return problem ?? 'the issuer names no such list'
+      return isTrustworthyUrl(uri) && allowed.includes(new URL(uri).origin) ? undefined : 'a list at another origin'
+    },
+  }
+}
+
+async function readAddresses({ metadata }: TrustedIssuer, fetch: Fetch): Promise<readonly string[]> {
+  const located = await metadata.locate('status_list_aggregation_endpoint')
+  if ('problem' in located) throw unavailable(located.problem)
+  const answer = await fetchJson(fetch, located.url, { headers: { accept: 'application/json' } })
+  if (!answer.ok) throw unavailable(answer.problem)
+  if (answer.status !== 200) throw unavailable(`HTTP ${answer.status}`)
+  const { status_lists: none } = answer.object ?? {}
+  // An issuer may have no list yet.
+  if (Array.isArray(none) && none.length === 0) return []
+  const lists = answer.object && readStrings(answer.object, 'status_lists')
+  if (lists === undefined || lists.length > addressLimit) throw unavailable(`no list of at most ${addressLimit} texts`)
+  return lists
+}
+
+function unavailable(received: string): Refusal {
+  return new Refusal('status.unavailable', { check: 'status list: aggregation', received })
+}
