@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
-import { type DeviceCode, memoryStore, oauthClient, type Session } from '@arctos/client'
+import { clientSecretBasic, type DeviceCode, memoryStore, oauthClient, type Session } from '@arctos/client'
 import { describe, expect, it, vi } from 'vitest'
-import { publicClientId, type StrictServer, startAuthorizationServer } from './support/authorization-server.ts'
+import { publicClientId, type StrictServer, service, startAuthorizationServer } from './support/authorization-server.ts'
 import { answers, cutBeforeActing, hangAfterActing, unavailable } from './support/faults.ts'
 import { createWorld, type World } from './support/world.ts'
 
@@ -96,12 +96,24 @@ describe('a login on a device', () => {
     const { server, logIn } = await arrange()
     server.fault('/token', approved)
     await logIn()
-    expect(Object.fromEntries(server.seenAt('/token')[0]?.form ?? [])).toEqual({
-      grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
-      device_code: deviceCode,
-      resource,
-      client_id: publicClientId,
-    })
+    expect([...(server.seenAt('/token')[0]?.form ?? [])].toSorted()).toEqual([
+      ['client_id', publicClientId],
+      ['device_code', deviceCode],
+      ['grant_type', 'urn:ietf:params:oauth:grant-type:device_code'],
+      ['resource', resource],
+    ])
+  })
+
+  it('authenticates at both endpoints where the client can [RFC 8628 §3.1(b), RFC 8628 §3.4(b)]', async () => {
+    const { world, server } = await arrange()
+    server.fault('/token', approved)
+    const auth = clientSecretBasic(service.secret)
+    const client = oauthClient({ issuer: server.issuer, clientId: service.clientId, auth, ...world })
+    await client.deviceLogin({ resource, onCode: () => undefined })
+    for (const path of ['/device_authorization', '/token']) {
+      const [request] = server.seenAt(path)
+      expect([request?.headers.authorization?.split(' ')[0], request?.form.has('client_id')]).toEqual(['Basic', false])
+    }
   })
 
   it('becomes a session that a store keeps, and that is resumed', async () => {
