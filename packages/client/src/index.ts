@@ -1,3 +1,4 @@
+export { type ApiKeyAccess, type ApiKeyOptions, apiKey } from './api-key.ts'
 export { type BearerHeaders, bearerHeaders, type TokenHolder } from './bearer-headers.ts'
 export {
   type AccessDemand,

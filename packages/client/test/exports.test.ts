@@ -8,6 +8,7 @@ describe('@arctos/client', () => {
       'OAuthError',
       'SessionOver',
       'Unavailable',
+      'apiKey',
       'askInTurn',
       'awaitTurn',
       'bearerHeaders',
@@ -36,6 +37,7 @@ describe('@arctos/client', () => {
       'finishLogin',
       'login',
       'resume',
+      'revoke',
     ])
   })
 })

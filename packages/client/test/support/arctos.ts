@@ -5,6 +5,7 @@ import {
   hashPassword,
   listen as listenForOAuth,
   openStore,
+  type Store,
 } from '@arctos/authorization-server'
 import type { PrivateJwk } from '@arctos/client'
 import { sha256Base64url } from '@arctos/core'
@@ -21,6 +22,7 @@ export interface Arctos {
   readonly opaqueApi: string
   readonly secret: string
   readonly privateJwk: PrivateJwk
+  readonly store: Store
   /** Paths of the requests that the authorization server got. */
   readonly seen: string[]
   /** The next answer of this path is made and then lost. */
@@ -120,6 +122,7 @@ export async function startArctos(): Promise<Arctos> {
     jwtApi,
     opaqueApi,
     secret,
+    store,
     privateJwk: { ...privateKey.export({ format: 'jwk' }), kid: 'key-1' },
     seen,
     loseAnswer: (path) => void lost.add(path),
