@@ -190,6 +190,20 @@ const fields = [
     schema: lifetime,
   },
   {
+    key: 'experimentalTokenStatusList',
+    placeholder: 'DRAFT',
+    meaning: 'publish Token Status Lists (a draft)',
+    allowed: 'draft-21, the only one that is implemented',
+    schema: z.literal('draft-21'),
+  },
+  {
+    key: 'experimentalStatusListTtlSeconds',
+    placeholder: 'N',
+    meaning: 'how old a status list may become',
+    allowed: 'a whole number of seconds from 5 to 3600',
+    schema: z.coerce.number().int().min(5).max(3_600),
+  },
+  {
     key: 'leakReporters',
     placeholder: 'JSON',
     meaning: 'who may report leaked secrets',
@@ -235,6 +249,8 @@ export interface Configuration {
   readonly endReplayStreaks?: boolean
   readonly refreshIdleSeconds?: number
   readonly refreshAbsoluteSeconds?: number
+  readonly experimentalTokenStatusList?: 'draft-21'
+  readonly experimentalStatusListTtlSeconds?: number
   readonly leakReporters?: readonly LeakReporter[]
   readonly leakWebhook?: string
   readonly leakWebhookSecret?: string

@@ -96,6 +96,12 @@ describe('arctos serve', { timeout: 60_000 }, () => {
       /--refresh-idle-seconds: "0" is not allowed/,
     ],
     [
+      'with a draft that is not implemented',
+      ['--experimental-token-status-list', 'draft-20'],
+      { ARCTOS_KEY: key },
+      /--experimental-token-status-list: "draft-20" is not allowed; it must be draft-21/,
+    ],
+    [
       'with an issuer of the environment that is none',
       [],
       { ARCTOS_KEY: key, ARCTOS_ISSUER: 'https://as.example.com/' },

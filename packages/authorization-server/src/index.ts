@@ -3,6 +3,7 @@ export {
   type AuthorizationServer,
   type AuthorizationServerOptions,
   createAuthorizationServer,
+  type Experiments,
 } from './authorization-server.ts'
 export type { Lifetimes } from './context.ts'
 export { isRegistrableScope } from './grant-types/requested.ts'

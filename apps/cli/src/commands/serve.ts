@@ -44,6 +44,8 @@ export function registerServe(program: Command): void {
     'endReplayStreaks',
     'refreshIdleSeconds',
     'refreshAbsoluteSeconds',
+    'experimentalTokenStatusList',
+    'experimentalStatusListTtlSeconds',
     'leakWebhook',
   ]).action(async (options: RawOptions) => {
     await run(configurationOf(options))
@@ -73,6 +75,10 @@ async function run(configuration: Configuration): Promise<void> {
       defaultResource: configuration.defaultResource,
       durableStorage: configuration.durableStorage ?? false,
       endReplayStreaks: configuration.endReplayStreaks ?? false,
+      experimental: {
+        tokenStatusList: configuration.experimentalTokenStatusList,
+        statusListTtlSeconds: configuration.experimentalStatusListTtlSeconds,
+      },
       ...leakOptions(configuration),
       journal: createJournal((lines) => void process.stdout.write(lines), Date.now),
     })
