@@ -55,6 +55,8 @@ export interface SecurityEvent {
 
 /** What a verified header of a snapshot says about the body that it came with. */
 export interface RevocationSnapshot {
+  /** Epoch seconds. */
+  readonly issuedAt: number
   readonly epoch: number
   /** The sequence number up to which the snapshot is complete. */
   readonly head: number
@@ -115,12 +117,12 @@ export function verifyRevocationSnapshot(
   now: number,
 ): RevocationSnapshot | NoSecurityEvent {
   return attempt<RevocationSnapshot>(() => {
-    const { claims, problem } = verifyMessage(unverified, key, expected, now)
+    const { claims, issuedAt, problem } = verifyMessage(unverified, key, expected, now)
     if (problem !== undefined) return { problem }
     const [epoch, head, entries] = [readCount(claims, 'epoch'), readCount(claims, 'head'), readCount(claims, 'entries')]
     const digest = readString(claims, 'digest')
     const isWhole = epoch !== undefined && head !== undefined && entries !== undefined && digest !== undefined
-    return isWhole ? { epoch, head, entries, digest } : { problem: 'claims' }
+    return isWhole ? { issuedAt, epoch, head, entries, digest } : { problem: 'claims' }
   })
 }
 

@@ -1,4 +1,5 @@
 import { isResourceIdentifier, isScopeWord, type ReceiptContent, type SharedSecretKey } from '@arctos/core'
+import { type FeedConfiguration, type RevocationFeedOptions, readFeeds } from './feed/options.ts'
 import {
   type IntrospectionConfiguration,
   type IntrospectionOptions,
@@ -56,6 +57,8 @@ export interface ResourceServerOptions<Scopes extends ScopeTexts> {
   readonly longestTokenLifeSeconds?: number | undefined
   /** Asks the issuer about tokens that are not JWTs (RFC 7662). Without it they are refused. */
   readonly introspection?: IntrospectionOptions | undefined
+  /** Who tells this guard what was taken back, as it happens: one feed, or one for each issuer (OpenID Shared Signals). */
+  readonly revocations?: RevocationFeedOptions | readonly RevocationFeedOptions[] | undefined
   /** Drafts that are implemented, each by its number; all of them are off by default, and change with their drafts. */
   readonly experimental?: Experiments | undefined
   /** How requests to the authorization server are made; by default the `fetch` of the platform. */
@@ -88,6 +91,7 @@ export interface Configuration {
   readonly verifiedTokens: number
   readonly longestTokenLifeSeconds: number
   readonly introspection: IntrospectionConfiguration | undefined
+  readonly feeds: readonly FeedConfiguration[]
   readonly statusLists: StatusListConfiguration | undefined
   readonly fetch: Fetch
   /** Epoch milliseconds. */
@@ -95,6 +99,8 @@ export interface Configuration {
   /** Milliseconds of a clock that never steps, for durations. */
   readonly elapsed: () => number
   readonly wait: (milliseconds: number) => Promise<void>
+  /** The same for what goes on behind the requests: it keeps no process running. */
+  readonly pause: (milliseconds: number) => Promise<void>
   /** Where everybody counts. */
   readonly metrics: GuardMetrics
 }
@@ -127,6 +133,7 @@ export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceSe
   const { meter, now = Date.now, now: elapsed = () => performance.now() } = options
   const isMeter = meter === undefined || typeof meter.createObservableCounter === 'function'
   check(isMeter, 'meter', typeof meter, 'a meter of @opentelemetry/api')
+  const introspection = options.introspection && readIntrospection(options.introspection, issuers)
   return {
     resource,
     audiences,
@@ -139,12 +146,14 @@ export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceSe
     clockToleranceSeconds,
     verifiedTokens: size,
     longestTokenLifeSeconds,
-    introspection: options.introspection && readIntrospection(options.introspection, issuers),
+    introspection,
+    feeds: readFeeds(options.revocations, resource, issuers, introspection?.issuer),
     statusLists: readExperiments(options.experimental),
     fetch: options.fetch ?? ((url, init) => fetch(url, init)),
     now,
     elapsed,
     wait: options.wait ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),
+    pause: options.wait ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds).unref())),
     metrics: createGuardMetrics({ issuers: issuers ?? [], now, elapsed }),
   }
 }

@@ -1,5 +1,9 @@
 export type { Answer } from './answer.ts'
 export type { ResourceServerOptions, ScopeTexts } from './configuration.ts'
+export type { RevocationFeedStatus } from './feed/feeds.ts'
+export type { RevocationFeedOptions } from './feed/options.ts'
+export type { PushRequest } from './feed/push.ts'
+export type { FeedPolicy, FeedTimes, WhenStale } from './feed/rule.ts'
 export type { IntrospectionOptions } from './introspection/options.ts'
 export type {
   AuthorizationServerOption,

@@ -1,10 +1,13 @@
 import { type Judge, type Reason, Refusal, recordingJudge, type Step, stepOfRefusal, strictJudge } from '@arctos/core'
 import { type Answer, answerOf, challengeOf } from './answer.ts'
 import { type Configuration, type ResourceServerOptions, readConfiguration, type ScopeTexts } from './configuration.ts'
+import { type RevocationFeedStatus, startFeeds } from './feed/feeds.ts'
+import type { PushRequest } from './feed/push.ts'
 import { createIssuerRegistry } from './keys/trusted-issuers.ts'
 import { type Demand, judgeDemand } from './policy/demand.ts'
 import { markPolicy } from './policy/marked.ts'
 import { type Policy, readPolicy } from './policy/policy.ts'
+import { feedFigures } from './reports/feed-metrics.ts'
 import { showToMeter } from './reports/opentelemetry.ts'
 import { formatPrometheus } from './reports/prometheus.ts'
 import { createRefusalReporter, type RefusalReport } from './reports/refusal-report.ts'
@@ -77,7 +80,11 @@ export interface ResourceServer<Scope extends string = string> {
    * an entry that could not be meant.
    */
   revoke(entry: Revocation): void
-  /** Ends what goes on behind the requests. */
+  /** Where each revocation feed stands: how old what is known is, how far, what goes wrong, what was counted. */
+  revocationStatus(): readonly RevocationFeedStatus[]
+  /** Answers a transmitter that pushes an event here (RFC 8935); adapters have `revocationEvents` for it. */
+  receiveEvents(request: PushRequest): Promise<Answer>
+  /** Ends the revocation feeds: nobody is told anything here any more. A guard without feeds has nothing to close. */
   close(): Promise<void>
   /** Loads the keys of every authorization server now. Rejects with a refusal where one does not answer. */
   reload(): Promise<void>
@@ -89,7 +96,11 @@ export function resourceServer<const Scopes extends ScopeTexts>(
 ): ResourceServer<keyof Scopes & string> {
   const configuration = readConfiguration(options)
   const { resource, authorizationServers, scopes, transports, clockToleranceSeconds, now, metrics } = configuration
-  const policyContext = { ...configuration, canAsk: configuration.introspection !== undefined }
+  const policyContext = {
+    ...configuration,
+    canAsk: configuration.introspection !== undefined,
+    hasFeed: configuration.feeds.length > 0,
+  }
   const registry = createIssuerRegistry(configuration)
   const statusLists =
     configuration.statusLists &&
@@ -102,11 +113,14 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     ...configuration,
     ...(statusLists && { also: statusLists.endedBy }),
     onlyIssuer: onlyIssuerOf(configuration),
-    onChange: () => ends.sweep(),
+    onChange: () => sweepSoon(),
   })
   const ends = createAccessEnds({ clockToleranceSeconds, isGood: revocations.isGood })
-  metrics.figures.push(...(statusLists?.figures ?? []))
-  const checkToken = createTokenChecker(configuration, registry, revocations, statusLists)
+  const sweepSoon = inOneTurn(ends.sweep)
+  const feeds = startFeeds(configuration, registry, revocations)
+  metrics.figures.push(...(statusLists?.figures ?? []), ...feedFigures(feeds.readings, () => revocations.size))
+  const write = options.journal ?? ((line: string) => void process.stderr.write(`${line}\n`))
+  const checkToken = createTokenChecker(configuration, registry, revocations, statusLists, feeds.gated, write)
   const metadataUrl = metadataUrlOf(resource)
   const { receipts, onRefusal, journal, meter } = options
   if (meter !== undefined) showToMeter(meter, metrics, { resource })
@@ -121,12 +135,14 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     mayWait = false,
   ): Access | Promise<Access> => {
     const at = Math.floor(now() / 1_000)
-    const { fresh } = demand
+    const { fresh, revocations: feed } = demand
     const issuers = registry.issuersOf(request)
     const access =
       issuers instanceof Promise
-        ? issuers.then((trusted) => checkToken({ token, issuers: trusted, now: at, judge, proven, fresh, mayWait }))
-        : checkToken({ token, issuers, now: at, judge, proven, fresh, mayWait })
+        ? issuers.then((trusted) =>
+            checkToken({ token, issuers: trusted, now: at, judge, proven, fresh, revocations: feed, mayWait }),
+          )
+        : checkToken({ token, issuers, now: at, judge, proven, fresh, revocations: feed, mayWait })
     if (access instanceof Promise) return access.then((found) => judgeDemand(demand, found, judge, at))
     return judgeDemand(demand, access, judge, at)
   }
@@ -177,6 +193,7 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     permit(access, policy, { method = '', url = '' } = {}) {
       const demand = readPolicy(policy, policyContext)
       if (demand.fresh) throw new TypeError('policy: fresh needs the token; put it on the route')
+      if (demand.revocations !== undefined) throw new TypeError('policy: revocations belongs on the route')
       try {
         judgeDemand(demand, access, strictJudge, Math.floor(now() / 1_000))
         return { ok: true, access }
@@ -205,9 +222,15 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     findRefusal: (receipt) => reporter.find(receipt),
     metrics: () => formatPrometheus(metrics, { resource }),
     endOf: (access) => ends.signalOf(access, now()),
-    revoke: (entry) => revocations.add(entry, now() / 1_000),
+    revoke(entry) {
+      revocations.add(entry, now() / 1_000)
+      ends.sweep()
+    },
+    revocationStatus: feeds.status,
+    receiveEvents: feeds.receive,
     async close() {
       statusLists?.close()
+      await feeds.close()
     },
     reload: registry.reload,
   }
@@ -215,6 +238,19 @@ export function resourceServer<const Scopes extends ScopeTexts>(
 
 function onlyIssuerOf({ authorizationServers: servers }: Configuration): string | undefined {
   return typeof servers !== 'function' && servers.length === 1 ? servers[0]?.issuer : undefined
+}
+
+/** The same work, but once for all calls of one turn of the event loop: a feed may bring thousands of entries in one. */
+function inOneTurn(work: () => void): () => void {
+  let isDue = false
+  return () => {
+    if (isDue) return
+    isDue = true
+    setImmediate(() => {
+      isDue = false
+      work()
+    })
+  }
 }
 
 function ignore(): void {}

@@ -24,11 +24,11 @@ it('exports exactly this', () => {
     ],
     express: ['open', 'protect', 'protectedResourceMetadata', 'routesOf'],
     fastify: ['guardRoutes', 'protect', 'protectedResourceMetadata'],
-    fetchAdapter: ['protect', 'protectedResourceMetadata', 'toResponse'],
+    fetchAdapter: ['protect', 'protectedResourceMetadata', 'revocationEvents', 'toResponse'],
     hono: ['open', 'protect', 'protectedResourceMetadata', 'routesOf'],
     koa: ['open', 'protect', 'protectedResourceMetadata', 'routesOf'],
     nest: ['Open', 'Protect', 'accessGuard', 'protectedResourceMetadata', 'routesOf'],
-    node: ['protect', 'protectUpgrade', 'protectedResourceMetadata'],
+    node: ['protect', 'protectUpgrade', 'protectedResourceMetadata', 'revocationEvents'],
   })
 })
 
@@ -40,6 +40,7 @@ it('describes a resource by exactly this', () => {
   })
   expect(Object.keys(api).sort()).toEqual([
     'authorize',
+    'close',
     'endOf',
     'explain',
     'findRefusal',
@@ -49,8 +50,10 @@ it('describes a resource by exactly this', () => {
     'metadataUrl',
     'metrics',
     'permit',
+    'receiveEvents',
     'reload',
     'resource',
+    'revocationStatus',
     'revoke',
     'verifier',
   ])

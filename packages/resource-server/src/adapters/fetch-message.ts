@@ -40,3 +40,15 @@ async function readForm(request: Request): Promise<FormFields | undefined> {
     chunks.push(value)
   }
 }
+
+/** The body of a request; `undefined` for a longer one, of which the rest is given up. */
+export async function readBytes({ body }: Request, byteLimit: number): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of body ?? []) {
+    length += chunk.length
+    if (length > byteLimit) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}

@@ -4,7 +4,7 @@ import type { Policy } from '../policy/policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
 import type { Access } from '../verification/token-check.ts'
-import { guardRequest, lacksPrivacy, markPrivate } from './fetch-message.ts'
+import { guardRequest, lacksPrivacy, markPrivate, readBytes } from './fetch-message.ts'
 
 /** A Fetch answer from a plain one. */
 export function toResponse(answer: Answer): Response {
@@ -32,5 +32,13 @@ export function protectedResourceMetadata(api: ResourceServer): (request: Reques
   return (request) => {
     const answer = answerMetadataRequest(api, request.method, request.url)
     return answer && toResponse(answer)
+  }
+}
+
+/** Takes the events of a revocation feed that pushes them to this address. RFC 8935 §2 */
+export function revocationEvents(api: ResourceServer): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const { method, headers } = request
+    return toResponse(await api.receiveEvents({ method, headers, read: (limit) => readBytes(request, limit) }))
   }
 }

@@ -55,6 +55,19 @@ export function headersOf(rawHeaders: readonly string[]): HeaderLookup {
   }
 }
 
+/** The body of a request; `undefined` for a longer one, of which the rest is given up. */
+export async function readBytes(request: AsyncIterable<unknown>, byteLimit: number): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of request) {
+    if (!(chunk instanceof Uint8Array)) throw new TypeError('the body was read before, as text')
+    length += chunk.length
+    if (length > byteLimit) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
 function isFields(body: unknown): body is FormFields {
   return typeof body === 'object' && body !== null
 }

@@ -3,7 +3,7 @@ import type { Policy } from '../policy/policy.ts'
 import { answerMetadataRequest } from '../resource-metadata.ts'
 import type { ResourceServer } from '../resource-server.ts'
 import type { Access } from '../verification/token-check.ts'
-import { fail, guardRequest, type NodeRequest, type NodeResponse, send } from './node-message.ts'
+import { fail, guardRequest, headersOf, type NodeRequest, type NodeResponse, readBytes, send } from './node-message.ts'
 
 export { protectUpgrade } from './node-upgrade.ts'
 
@@ -38,5 +38,20 @@ export function protectedResourceMetadata(
     const answer = answerMetadataRequest(api, request.method ?? '', request.url ?? '')
     if (answer !== undefined) send(response, answer)
     return answer !== undefined
+  }
+}
+
+/** Takes the events of a revocation feed that pushes them to this address. RFC 8935 §2 */
+export function revocationEvents(
+  api: ResourceServer,
+): (request: NodeRequest & AsyncIterable<unknown>, response: NodeResponse) => Promise<void> {
+  return async (request, response) => {
+    try {
+      const { method = '', rawHeaders } = request
+      const read = (limit: number) => readBytes(request, limit)
+      send(response, await api.receiveEvents({ method, headers: headersOf(rawHeaders), read }))
+    } catch (error) {
+      fail(response, error)
+    }
   }
 }

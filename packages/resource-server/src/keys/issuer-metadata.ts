@@ -5,7 +5,9 @@ import { type Fetch, fetchJson } from '../outbound-fetch.ts'
 /** Where the endpoints of one issuer are. */
 export interface IssuerMetadata {
   /** The address that the issuer's metadata gives under this name, or why there is none. */
-  locate(name: 'jwks_uri' | 'introspection_endpoint' | 'status_list_aggregation_endpoint'): Promise<Located>
+  locate(
+    name: 'jwks_uri' | 'introspection_endpoint' | 'token_endpoint' | 'status_list_aggregation_endpoint',
+  ): Promise<Located>
   /** Lets the next {@link locate} ask again: what was found there did not answer. */
   doubt(): void
 }

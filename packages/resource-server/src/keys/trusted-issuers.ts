@@ -44,6 +44,10 @@ export interface IssuerRegistry {
   issuersOf(request: GuardRequest | undefined): TrustedIssuers | Promise<TrustedIssuers>
   /** An issuer that the configuration names, to be asked about tokens. */
   issuerNamed(issuer: string): TrustedIssuer
+  /** Takes no key of this name of the issuer any more, whatever it publishes: it was withdrawn. */
+  withdrawKey(issuer: string, kid: string): void
+  /** Loads the keys of one issuer now, wherever they are. Rejects with a refusal where it does not answer. */
+  reloadKeysOf(issuer: string): Promise<void>
   /** Loads the keys of every issuer in use now. Rejects with a refusal where one does not answer. */
   reload(): Promise<void>
 }
@@ -60,10 +64,16 @@ type Ports = Pick<
 export function createIssuerRegistry(ports: Ports): IssuerRegistry {
   const { authorizationServers } = ports
   const known = new Map<string, TrustedIssuer>()
+  const withdrawn = new Map<string, Set<string>>()
+  const withdrawnOf = (issuer: string): Set<string> => {
+    const kids = withdrawn.get(issuer) ?? new Set()
+    withdrawn.set(issuer, kids)
+    return kids
+  }
 
   const issuerOf = (entry: AuthorizationServerEntry): TrustedIssuer => {
     const name = `${entry.issuer} ${entry.jwksUri ?? ''}`
-    const found = known.get(name) ?? createTrustedIssuer(entry, ports)
+    const found = known.get(name) ?? createTrustedIssuer(entry, ports, withdrawnOf(entry.issuer))
     // Last in the map is what was used last.
     known.delete(name)
     known.set(name, found)
@@ -86,14 +96,24 @@ export function createIssuerRegistry(ports: Ports): IssuerRegistry {
 
   return {
     issuersOf,
-    issuerNamed: (issuer) => listed?.get(issuer) ?? createTrustedIssuer({ issuer, jwksUri: undefined }, ports),
+    issuerNamed: (issuer) =>
+      listed?.get(issuer) ?? createTrustedIssuer({ issuer, jwksUri: undefined }, ports, withdrawnOf(issuer)),
+    withdrawKey: (issuer, kid) => void withdrawnOf(issuer).add(kid),
+    async reloadKeysOf(issuer) {
+      await Promise.all([...known.values()].filter((each) => each.issuer === issuer).map((each) => each.reload()))
+    },
     async reload() {
       await Promise.all([...known.values()].map((issuer) => issuer.reload()))
     },
   }
 }
 
-function createTrustedIssuer({ issuer, jwksUri }: AuthorizationServerEntry, ports: Ports): TrustedIssuer {
+/** @param withdrawn names of keys that are not taken any more; looked at every time, and hardly ever any */
+function createTrustedIssuer(
+  { issuer, jwksUri }: AuthorizationServerEntry,
+  ports: Ports,
+  withdrawn: ReadonlySet<string>,
+): TrustedIssuer {
   const { elapsed, wait, staleIfErrorSeconds } = ports
   const metrics = ports.metrics.ofIssuer(issuer)
   const fetch = metrics.watch(ports.fetch)
@@ -109,11 +129,12 @@ function createTrustedIssuer({ issuer, jwksUri }: AuthorizationServerEntry, port
     staleIfErrorMs: staleIfErrorSeconds * 1_000,
     metrics,
   })
+  const held = secrets.size === 0 ? keys.held : (kid: string) => secrets.get(kid) ?? keys.held(kid)
   return {
     issuer,
     metadata,
-    held: secrets.size === 0 ? keys.held : (kid) => secrets.get(kid) ?? keys.held(kid),
-    find: keys.find,
+    held: (kid) => (withdrawn.size > 0 && withdrawn.has(kid) ? undefined : held(kid)),
+    find: async (kid) => (withdrawn.has(kid) ? undefined : keys.find(kid)),
     rejection: keys.rejection,
     reload: keys.reload,
   }

@@ -1,4 +1,5 @@
 import type { AccessToken, Judge } from '@arctos/core'
+import type { FeedDemand } from '../feed/rule.ts'
 
 /** One thing that a policy asks of a token. @param now epoch seconds */
 export type PolicyCheck = (access: AccessToken, judge: Judge, now: number) => void
@@ -17,6 +18,8 @@ export interface Demand {
   readonly challenge: ChallengeDemand
   /** The issuer is asked about each token, now. */
   readonly fresh: boolean
+  /** What it says about the revocation feed; `undefined` where that is left to the guard. */
+  readonly revocations: FeedDemand | undefined
 }
 
 /** What policies are read against: the resource that they are for. */
@@ -26,6 +29,8 @@ export interface PolicyContext {
   readonly clockToleranceSeconds: number
   /** Whether the issuer can be asked about tokens. */
   readonly canAsk: boolean
+  /** Whether a feed tells what was taken back. */
+  readonly hasFeed: boolean
 }
 
 /** Puts every check of a policy to the judge, in order, and hands the access on. */

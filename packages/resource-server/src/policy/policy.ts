@@ -1,9 +1,11 @@
+import type { FeedPolicy } from '../feed/rule.ts'
 import { type ActorPolicy, readActorPolicy } from './actor.ts'
 import { readAudiencePolicy } from './audience.ts'
 import { readAgePolicy, readContextPolicy } from './authentication-context.ts'
 import { type DetailsPolicy, readDetailsPolicy } from './authorization-details.ts'
 import type { Demand, PolicyContext } from './demand.ts'
 import { checkMembers, isPlain, policyMistake } from './mistake.ts'
+import { readRevocationsPolicy } from './revocations.ts'
 import { readScopePolicy, type ScopePolicy } from './scope.ts'
 
 /**
@@ -24,9 +26,14 @@ export interface Policy<Scope extends string = string> {
   readonly actor?: ActorPolicy
   /** Asks the issuer about the token on every request, whatever was verified or remembered before (RFC 7662). */
   readonly fresh?: boolean
+  /**
+   * How old the knowledge of what was taken back may be here, and what then: `strict` answers 503 as soon as the feed is stale. What
+   * is left out, the guard says.
+   */
+  readonly revocations?: FeedPolicy
 }
 
-const names = ['scope', 'audience', 'acr', 'maxAgeSeconds', 'authorizationDetails', 'actor', 'fresh']
+const names = ['scope', 'audience', 'acr', 'maxAgeSeconds', 'authorizationDetails', 'actor', 'fresh', 'revocations']
 
 /**
  * Reads a policy once. Throws a TypeError that names the member, what it is and what is allowed: unknown members too, for a typo
@@ -53,6 +60,7 @@ export function readPolicy(policy: Policy, context: PolicyContext): Demand {
     checks: checks.flat(),
     challenge: { scope: scope?.challenge, acrValues: acr?.challenge, maxAgeSeconds },
     fresh,
+    revocations: has(policy, 'revocations') ? readRevocationsPolicy(policy.revocations, context) : undefined,
   }
 }
 

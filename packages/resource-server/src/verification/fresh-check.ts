@@ -16,7 +16,7 @@ export interface FreshCheckOptions {
 const identity = ['iss', 'sub', 'client_id', 'jti']
 
 /**
- * Asks the issuer, now, about a token whose signature and claims were good, and holds the token to both: the answer has to speak
+ * Asks the issuer about a token whose signature and claims were good, and holds the token to both: the answer has to speak
  * of the same token, pass every check of claims itself, and can only take scopes and time away. A token that is no longer active has
  * been taken back, so it is refused on every route from then on: its signature alone would still be good there. RFC 7662 §2.2
  */
@@ -24,11 +24,11 @@ export function createFreshCheck(
   options: FreshCheckOptions,
 ): (access: Access, check: TokenCheck) => Access | Promise<Access> {
   const { resource: audience, issuer, introspection, clockToleranceSeconds, revocations } = options
-  return async (access, { token, now, judge }) => {
+  return async (access, { token, now, judge, fresh = false }) => {
     judge('issuer to ask', access.issuer === issuer, 'token.issuer', issuer, access.issuer.slice(0, 120))
     // A recording judge comes this far with the token of another issuer, which is none of this one's business.
     if (access.issuer !== issuer) return access
-    const answer = await introspection.ask(token, { fresh: true, judge })
+    const answer = await introspection.ask(token, { fresh, judge })
     // Whoever explains comes this far with a token that is forged, too, and its id may be another's.
     if (answer === undefined && judge === strictJudge) {
       revocations.add({ kind: 'token', issuer, jti: access.jti, expiresAt: access.expiresAt }, now)

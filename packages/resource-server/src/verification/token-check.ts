@@ -1,4 +1,5 @@
 import type { AccessToken, Judge } from '@arctos/core'
+import type { FeedDemand } from '../feed/rule.ts'
 import type { TrustedIssuers } from '../keys/trusted-issuers.ts'
 
 /** One look at one token. The judge decides whether the first failure ends it, or all of them are written down. */
@@ -16,6 +17,8 @@ export interface TokenCheck {
   readonly proven: (clientId: string | undefined) => void
   /** Whether the issuer has to be asked now, whatever it said before. */
   readonly fresh?: boolean | undefined
+  /** What the route says about the revocation feed, over what the guard says. */
+  readonly revocations?: FeedDemand | undefined
   /** Whether the answer may wait for the end of the event loop's turn, where tokens are verified together. */
   readonly mayWait?: boolean | undefined
 }

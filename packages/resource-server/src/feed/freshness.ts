@@ -1,0 +1,59 @@
+/** How old the knowledge of a feed is. Reading it costs one subtraction: it is done for every request. */
+export interface Freshness {
+  /**
+   * When the question was sent whose answer says that everything before it is known: milliseconds of the clock that never steps.
+   * Minus infinity before the first, and while what is known is in doubt.
+   */
+  readonly knownAt: number
+  /** The same, but for the doubt; `undefined` before the first. */
+  readonly confirmedAt: number | undefined
+  /** @param askedAt when the question was sent */
+  confirm(askedAt: number): void
+  /** What is known counts as stale from now on, until a question that is sent later was answered. */
+  doubt(): void
+  /** Resolves with whether anything was ever confirmed, after the given time at most. */
+  wait(milliseconds: number): Promise<boolean>
+}
+
+/** So many requests wait at a time; others are told to come back at once. */
+const waitingLimit = 10_000
+
+export function createFreshness(elapsed: () => number): Freshness {
+  let knownAt = Number.NEGATIVE_INFINITY
+  let confirmedAt: number | undefined
+  let doubtedAt = Number.NEGATIVE_INFINITY
+  const waiting = new Set<(isConfirmed: boolean) => void>()
+
+  return {
+    get knownAt() {
+      return knownAt
+    },
+    get confirmedAt() {
+      return confirmedAt
+    },
+    confirm(askedAt) {
+      if (askedAt < doubtedAt) return
+      knownAt = Math.max(knownAt, askedAt)
+      confirmedAt = knownAt
+      for (const end of [...waiting]) end(true)
+    },
+    doubt() {
+      doubtedAt = elapsed()
+      knownAt = Number.NEGATIVE_INFINITY
+    },
+    wait(milliseconds) {
+      if (confirmedAt !== undefined) return Promise.resolve(true)
+      if (waiting.size >= waitingLimit) return Promise.resolve(false)
+      return new Promise((resolve) => {
+        const end = (isConfirmed: boolean): void => {
+          waiting.delete(end)
+          clearTimeout(timer)
+          resolve(isConfirmed)
+        }
+        const timer = setTimeout(end, milliseconds, false)
+        timer.unref()
+        waiting.add(end)
+      })
+    },
+  }
+}

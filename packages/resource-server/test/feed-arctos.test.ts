@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto'
+import {
+  type AuthorizationServer,
+  createAuthorizationServer,
+  openStore,
+  type Store,
+} from '@arctos/authorization-server'
+import { sha256Base64url } from '@arctos/core'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { resourceServer } from '../src/index.ts'
+
+const issuer = 'https://issuer.example'
+const notes = 'https://notes.example'
+const secret = 'arctos_cs_a-secret-of-the-tests'
+const actor = 'test'
+
+let store: Store
+let server: AuthorizationServer
+/** Asks the authorization server of these tests without a socket between. */
+const fetch = (url: string, init: RequestInit) => server.handle(new Request(url, init), { address: '192.0.2.1' })
+
+beforeAll(async () => {
+  store = await openStore({ database: ':memory:' })
+  await store.migrate()
+  server = await createAuthorizationServer({ issuer, store, kek: randomBytes(32) })
+  const resource = { tokenType: 'at+jwt', tokenFormat: 'jwt', accessTokenLifetimeSeconds: 600 } as const
+  await store.createResource({ settings: { ...resource, identifier: notes, scopes: { read: 'Read' } }, actor })
+  const register = async (id: string, settings: object): Promise<void> => {
+    const usual = {
+      name: id,
+      grantTypes: [],
+      redirectUris: [],
+      authenticationMethods: ['client_secret_basic' as const],
+    }
+    await store.createClient({ id, settings: { ...usual, ...settings }, secretHash: sha256Base64url(secret), actor })
+  }
+  await register('service', { grantTypes: ['client_credentials'] })
+  await register('notes-api', { resourceServerOf: notes })
+})
+afterAll(async () => {
+  await store.close()
+})
+
+async function post(path: string, form: Record<string, string>): Promise<Response> {
+  const authorization = `Basic ${Buffer.from(`service:${secret}`).toString('base64')}`
+  return fetch(issuer + path, { method: 'POST', headers: { authorization }, body: new URLSearchParams(form) })
+}
+
+async function newToken(): Promise<string> {
+  const answer = (await (await post('/token', { grant_type: 'client_credentials' })).json()) as { access_token: string }
+  return answer.access_token
+}
+
+function guardOf(revocations: object = {}) {
+  const guard = resourceServer({
+    resource: notes,
+    authorizationServers: [issuer],
+    scopes: { read: 'Read' },
+    revocations: { clientId: 'notes-api', clientSecret: secret, ...revocations },
+    fetch,
+    journal: () => {},
+  })
+  const verdict = async (token: string): Promise<string> => {
+    const request = { method: 'GET', url: '/', headers: { authorization: `Bearer ${token}` } }
+    const decision = await guard.authorize(request, { scope: 'read' })
+    return decision.ok ? 'good' : decision.reason
+  }
+  return { guard, verdict }
+}
+
+const soon = { timeout: 10_000, interval: 5 }
+
+describe('a guard with one line about revocations, at an Arctos server', () => {
+  it('takes a signed token until it is taken back', async () => {
+    const { guard, verdict } = guardOf()
+    const [kept, token] = [await newToken(), await newToken()]
+    expect([await verdict(token), await verdict(kept)]).toEqual(['good', 'good'])
+    expect((await post('/revoke', { token })).status).toBe(200)
+    await vi.waitFor(async () => expect(await verdict(token)).toBe('token.revoked'), soon)
+    expect(await verdict(kept)).toBe('good')
+    await guard.close()
+  })
+
+  it('knows before its first answer what was taken back before it began', async () => {
+    const token = await newToken()
+    await post('/revoke', { token })
+    const { guard, verdict } = guardOf()
+    expect(await verdict(token)).toBe('token.revoked')
+    await guard.close()
+  })
+
+  it('leaves no stream behind when it is closed', async () => {
+    const { guard, verdict } = guardOf()
+    await verdict(await newToken())
+    expect(await store.listStreams('notes-api')).toHaveLength(1)
+    await guard.close()
+    expect(await store.listStreams('notes-api')).toEqual([])
+  })
+})
