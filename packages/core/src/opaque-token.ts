@@ -99,12 +99,17 @@ export interface OpaqueOrigin {
 
 /** Which kind of secret a text begins like, and from where; whether it is one, {@link parseOpaqueToken} says. */
 export function opaqueOriginOf(text: string): OpaqueOrigin | undefined {
-  const environment = text.startsWith(testMark, markAt) ? 'test' : 'live'
-  const prefixes = environment === 'live' ? opaqueKinds : testPrefixes
-  const kind = (Object.keys(opaqueKinds) as OpaqueKind[]).find((each) => text.startsWith(prefixes[each]))
-  return kind && { kind, environment }
+  if (!text.startsWith('arctos_')) return undefined
+  const isTest = text.startsWith(testMark, markAt)
+  const at = isTest ? markAt + testMark.length : markAt
+  const kind = kindsByMark.get(text.slice(at, at + markLength))
+  return kind && { kind, environment: isTest ? 'test' : 'live' }
 }
 
+const markLength = 'at_'.length
+const kindsByMark = new Map(
+  Object.entries(opaqueKinds).map(([kind, prefix]) => [prefix.slice(markAt), kind as OpaqueKind]),
+)
 const anyPrefix = new RegExp([...Object.values(opaqueKinds), ...Object.values(testPrefixes)].join('|'))
 
 // A JOSE header begins with `{"`, which base64url writes as eyJ; the lookbehind keeps the search linear.
