@@ -153,6 +153,15 @@ describe('arctos token inspect', () => {
   })
 })
 
+it('arctos makes test secrets where the configuration says so, and takes no third environment', async () => {
+  const create = (id: string, environment: string) =>
+    arctos(['client', 'create', '--id', id, '--json'], { cwd, env: { ARCTOS_ENVIRONMENT: environment } })
+  const { output } = await create('trial', 'test')
+  expect(JSON.parse(output).clientSecret).toMatch(/^arctos_test_cs_[0-9A-Za-z]{54}$/)
+  const wrong = await create('other', 'staging')
+  expect([wrong.exitCode, wrong.output]).toEqual([1, expect.stringContaining('it must be live, test')])
+})
+
 describe('arctos leak', () => {
   it('takes back a JWT and an opaque token, and says what it made of everything else', {
     timeout: 30_000,
