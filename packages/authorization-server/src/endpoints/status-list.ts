@@ -55,7 +55,8 @@ export function aggregationEndpoint(context: ServerContext, lists: StatusLists):
     context,
     { endpoint: 'status lists' },
     async () => {
-      const headers = { ...shared, 'content-type': 'application/json', 'cache-control': 'public, max-age=10' }
+      // A cache that does not know of a new list yet would have guards refuse the tokens in it.
+      const headers = { ...shared, 'content-type': 'application/json', 'cache-control': 'no-cache' }
       return { status: 200, headers, body: JSON.stringify({ status_lists: await lists.addresses() }) }
     },
     ({ refusal, receipt }) => refusalAnswer(context.issuer, refusal, receipt),
