@@ -25,6 +25,8 @@ export type VariableName =
   | 'RS2_SECRET'
   | 'PKJWT_CLIENT_ID'
   | 'PKJWT_PRIVATE_JWK'
+  | 'SUBJECT_TOKEN'
+  | 'SUBJECT_TOKEN_TYPE'
 
 /** The variables that a scenario said it needs, and the issuer, without which there is nothing to test. */
 export type Environment<Name extends VariableName = VariableName> = Readonly<Record<Name | 'ISSUER', string>>

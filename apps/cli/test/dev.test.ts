@@ -66,7 +66,7 @@ describe('arctos dev', { timeout: 60_000 }, () => {
     expect(statSync(join(cwd, 'env')).mode & 0o777).toBe(0o600)
     const names = readFileSync(join(cwd, 'env'), 'utf8').match(/^[A-Z0-9_]+(?==)/gm)
     expect(names?.join(' ')).toBe(
-      'ISSUER AUDIENCE API_URL SCOPE SCOPE_WRITE AUDIENCE2 SCOPE2 CLIENT_ID CLIENT_SECRET CLIENT2_ID CLIENT2_SECRET PUBLIC_CLIENT_ID DEVICE_CLIENT_ID REDIRECT_URI USER_SCOPE USERNAME PASSWORD RS_CLIENT_ID RS_CLIENT_SECRET RS2_ID RS2_SECRET PKJWT_CLIENT_ID PKJWT_PRIVATE_JWK',
+      'ISSUER AUDIENCE API_URL SCOPE SCOPE_WRITE AUDIENCE2 SCOPE2 CLIENT_ID CLIENT_SECRET CLIENT2_ID CLIENT2_SECRET PUBLIC_CLIENT_ID DEVICE_CLIENT_ID REDIRECT_URI USER_SCOPE USERNAME PASSWORD RS_CLIENT_ID RS_CLIENT_SECRET RS2_ID RS2_SECRET PKJWT_CLIENT_ID PKJWT_PRIVATE_JWK SUBJECT_TOKEN SUBJECT_TOKEN_TYPE',
     )
   })
 
@@ -135,7 +135,7 @@ describe('arctos dev', { timeout: 60_000 }, () => {
     dev = start(args, cwd)
     await dev.until(/Ctrl-C ends/)
     env = readEnvironment()
-    for (const name of ['CLIENT_SECRET', 'CLIENT2_SECRET', 'RS_CLIENT_SECRET', 'PASSWORD', 'PKJWT_PRIVATE_JWK']) {
+    for (const name of ['CLIENT_SECRET', 'CLIENT2_SECRET', 'RS_CLIENT_SECRET', 'PASSWORD', 'PKJWT_PRIVATE_JWK SUBJECT_TOKEN SUBJECT_TOKEN_TYPE']) {
       expect(env[name]).toBe(before[name])
     }
     expect(await dev.stop('SIGINT')).toBe(0)

@@ -24,7 +24,7 @@ async function makeKey({ store }: Arctos, resource: string): Promise<{ readonly 
 
 describe('a program with an API key', () => {
   it.each(['jwtApi', 'opaqueApi'] as const)(
-    'calls %s with short tokens, which it renews [RFC 8693 §2.1]',
+    'calls %s with short tokens, which it renews [RFC 8693 §2.1(a)(b)]',
     async (api) => {
       const arctos = await startArctos()
       const { issuer, now, seen } = arctos
@@ -41,7 +41,7 @@ describe('a program with an API key', () => {
     },
   )
 
-  it('never sends the key to the API, and tells it to nobody [RFC 6750 §5.3]', async () => {
+  it('never sends the key to the API, and tells it to nobody', async () => {
     const arctos = await startArctos()
     const { issuer, now, jwtApi: resource } = arctos
     const { id, key } = await makeKey(arctos, resource)
@@ -51,7 +51,7 @@ describe('a program with an API key', () => {
     expect(inspect(access, { depth: 9, showHidden: true })).not.toContain(key.slice(0, 20))
   })
 
-  it('learns that the key has ended, in an error without it [RFC 8693 §2.2.2]', async () => {
+  it('learns that the key has ended, in an error without it [RFC 8693 §2.2.2(a)]', async () => {
     const arctos = await startArctos()
     const { issuer, now, jwtApi: resource } = arctos
     const { id, key } = await makeKey(arctos, resource)

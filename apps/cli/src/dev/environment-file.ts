@@ -36,6 +36,8 @@ export function writeEnvironmentFile(file: string, issuer: string, samples: Samp
     RS2_SECRET: samples.resourceServer2.secret.reveal(),
     PKJWT_CLIENT_ID: samples.keyClientId,
     PKJWT_PRIVATE_JWK: samples.keyClientPrivateJwk.reveal(),
+    SUBJECT_TOKEN: samples.apiKey.reveal(),
+    SUBJECT_TOKEN_TYPE: 'urn:arctos:params:oauth:token-type:api_key',
   }
   const text = Object.entries(values)
     .map(([name, value]) => `${name}=${quote(value)}\n`)

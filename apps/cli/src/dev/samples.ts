@@ -1,8 +1,9 @@
-import { createPrivateKey, createPublicKey } from 'node:crypto'
+import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto'
 import {
   type ClientSettings,
   hashPassword,
   type KeyEncryptionKey,
+  makeKeySecret,
   type ResourceSettings,
   type Store,
   verifyPassword,
@@ -30,6 +31,8 @@ export interface Samples {
   readonly deviceClientId: string
   readonly keyClientId: string
   readonly keyClientPrivateJwk: Secret
+  /** An API key of the first client; a new one on every run. */
+  readonly apiKey: Secret
   readonly username: string
   readonly password: Secret
 }
@@ -61,6 +64,7 @@ export async function registerSamples(store: Store, key: KeyEncryptionKey, apiOr
     redirectUris: [redirectUri],
   }
   const privateJwk = samplePrivateJwk(key)
+  const apiKey = makeKeySecret('apiKey', randomBytes, 'test')
   const samples: Samples = {
     audience,
     audience2,
@@ -73,6 +77,7 @@ export async function registerSamples(store: Store, key: KeyEncryptionKey, apiOr
     deviceClientId: 'sample-device',
     keyClientId: 'sample-key-service',
     keyClientPrivateJwk: new Secret(JSON.stringify(privateJwk)),
+    apiKey: apiKey.secret,
     username: 'ada',
     password: samplePassword(key),
   }
@@ -112,6 +117,7 @@ export async function registerSamples(store: Store, key: KeyEncryptionKey, apiOr
   await registerClient(store, samples.resourceServer, resourceServerSettings('Sample notes API', audience))
   await registerClient(store, samples.resourceServer2, resourceServerSettings('Sample archive API', audience2))
   await registerUser(store, samples)
+  await registerKey(store, samples, apiKey.hash)
   return samples
 }
 
@@ -206,4 +212,14 @@ export async function restoreUser(store: Store, { username, password }: Samples)
 async function registerUser(store: Store, { username, password }: Samples): Promise<void> {
   if ((await store.readUserByName(username)) !== undefined) return
   await store.createUser({ username, passwordHash: await hashPassword(password.reveal()), actor })
+}
+
+/** Makes a key for a day, and ends those of earlier runs. */
+async function registerKey(store: Store, { client, audience }: Samples, secretHash: string): Promise<void> {
+  const owner = { kind: 'client', clientId: client.id } as const
+  const name = 'Sample key'
+  for (const key of await store.listApiKeys(owner))
+    if (key.name === name && key.state === 'active') await store.endApiKey({ keyId: key.id, actor })
+  const wish = { owner, name, resourceKey: audience, scopes: [sampleScope], lifetimeSeconds: 86_400 }
+  await store.createApiKey({ ...wish, secretHash, actor })
 }
