@@ -1,7 +1,6 @@
 import type { Lifetimes, Peer, ServerContext } from './context.ts'
 import { createRouter } from './endpoints/router.ts'
-import { createFeed } from './feed/feed.ts'
-import type { PushTimes } from './feed/push.ts'
+import { createFeed, type FeedTimes } from './feed/feed.ts'
 import { createSequencer } from './feed/sequencer.ts'
 import { createExchangeLimit } from './grant-types/exchange-limit.ts'
 import { checkIssuer, isLoopbackIssuer } from './issuer.ts'
@@ -40,8 +39,8 @@ export interface AuthorizationServerOptions {
   readonly leakReporters?: readonly LeakReporter[] | undefined
   /** Where leaks that were taken back are told. */
   readonly leakWebhook?: LeakWebhook | undefined
-  /** When events are pushed; only tests give it. */
-  readonly pushTimes?: PushTimes | undefined
+  /** How long polls are held, and when events are pushed; only tests give it. */
+  readonly feedTimes?: Partial<FeedTimes> | undefined
   /** The operator's word that the database survives the loss of this machine. */
   readonly durableStorage?: boolean
   /** Drafts, each by the number that is implemented: another number may be something else. */
@@ -90,7 +89,7 @@ export async function createAuthorizationServer(options: AuthorizationServerOpti
     issuer,
     store,
     sequencer,
-    feed: createFeed({ issuer, store, keys, sequencer, journal, now, random, pushTimes: options.pushTimes }),
+    feed: createFeed({ issuer, store, keys, sequencer, journal, now, random, times: options.feedTimes }),
     keys,
     receipts: createReceipts(keys, random, now),
     journal,

@@ -4,7 +4,7 @@ import type { KeyRing } from '../keys/key-ring.ts'
 import type { Store } from '../store/store.ts'
 import type { Stream } from '../store/stream.ts'
 import { createEventSigner } from './event-signer.ts'
-import { answerPoll, type PollAnswer, type PollParts, type PollRequest } from './poll.ts'
+import { answerPoll, type PollAnswer, type PollParts, type PollRequest, usualHoldMs } from './poll.ts'
 import { createProgress } from './progress.ts'
 import { type Pusher, type PushTimes, startPusher, usualPushTimes } from './push.ts'
 import type { Sequencer } from './sequencer.ts'
@@ -23,6 +23,12 @@ export interface Feed {
   readonly start: () => () => Promise<void>
 }
 
+/** How long things take; only tests give other times. */
+export interface FeedTimes extends PushTimes {
+  /** How long a poll is held while there is nothing to say, in milliseconds. */
+  readonly holdMs: number
+}
+
 export interface FeedOptions {
   readonly issuer: string
   readonly store: Store
@@ -31,7 +37,7 @@ export interface FeedOptions {
   readonly journal: Journal
   readonly now: () => number
   readonly random: (byteLength: number) => Buffer
-  readonly pushTimes?: PushTimes | undefined
+  readonly times?: Partial<FeedTimes> | undefined
 }
 
 export function createFeed(options: FeedOptions): Feed {
@@ -56,7 +62,8 @@ export function createFeed(options: FeedOptions): Feed {
       until.addEventListener('abort', end)
       if (until.aborted) end()
     })
-  const parts = { issuer, store, tail, progress, signer, changed }
+  const times = { holdMs: usualHoldMs, ...usualPushTimes, ...options.times }
+  const parts = { issuer, store, tail, progress, signer, changed, holdMs: times.holdMs }
   let pusher: Pusher | undefined
 
   return {
@@ -74,7 +81,7 @@ export function createFeed(options: FeedOptions): Feed {
         journal,
         newId: () => random(12).toString('base64url'),
         openAuthorization: (streamId, sealed) => openAuthorization(keys, streamId, sealed),
-        times: options.pushTimes ?? usualPushTimes,
+        times,
       })
       pusher = started
       return async () => {

@@ -7,7 +7,7 @@ import { claimsOfNotice, eventId } from './security-event.ts'
 import type { LogPosition, Tail } from './tail.ts'
 
 /** How long a poll is held while there is nothing to say, in milliseconds (PROTOCOL §6). */
-const holdMs = 2_000
+export const usualHoldMs = 2_000
 /** A reading of the log that is older than this, in milliseconds, says nothing about now. */
 const staleMs = 1_000
 
@@ -35,6 +35,7 @@ export interface PollParts {
   readonly tail: Tail
   readonly progress: Progress
   readonly signer: EventSigner
+  readonly holdMs: number
   /** Resolves when this node changes the stream, or at the end of the signal. */
   readonly changed: (streamId: string, until: AbortSignal) => Promise<void>
 }
@@ -47,7 +48,7 @@ export async function answerPoll(
   nowSeconds: number,
 ): Promise<PollAnswer> {
   const { tail, progress } = parts
-  const deadline = performance.now() + holdMs
+  const deadline = performance.now() + parts.holdMs
   let position = await tail.refresh()
   let stream = await progress.settle(known, request.done, nowSeconds)
   for (;;) {

@@ -82,3 +82,24 @@ export function onlyEvent({ sets, jtis }: Poll): JsonObject {
   if (jtis.length !== 1) throw new Error(`${jtis.length} events instead of one`)
   return decodeJwt(sets[jtis[0] ?? ''] ?? '') as JsonObject
 }
+
+/** Takes one token back, a second after whatever was before: the log is in the order of time. */
+export async function takeBack(
+  { store, clock }: Pick<Installation, 'store' | 'clock'>,
+  jti: string,
+  audience: readonly string[] | undefined,
+): Promise<void> {
+  clock.pass(1)
+  const expiresAt = clock.seconds() + 600
+  const token = { jti, expiresAt, clientId: 'service', subject: 'service' }
+  const { outcome } = await store.revokeJwt(audience === undefined ? token : { ...token, audience })
+  if (outcome !== 'revoked') throw new Error(`${jti} was not revoked`)
+}
+
+/** The ids of the tokens that events tell of, in the order of the answer. */
+export function tokensIn(sets: Readonly<Record<string, string>> | readonly string[]): readonly string[] {
+  return Object.values(sets).flatMap((set) => {
+    const { jti } = decodeJwt(set)['sub_id'] as { readonly jti?: string }
+    return jti ?? []
+  })
+}
