@@ -16,6 +16,7 @@ const actor = 'test'
 
 let store: Store
 let server: AuthorizationServer
+let stopUpkeep: () => Promise<void>
 /** Asks the authorization server of these tests without a socket between. */
 const fetch = (url: string, init: RequestInit) => server.handle(new Request(url, init), { address: '192.0.2.1' })
 
@@ -23,6 +24,7 @@ beforeAll(async () => {
   store = await openStore({ database: ':memory:' })
   await store.migrate()
   server = await createAuthorizationServer({ issuer, store, kek: randomBytes(32) })
+  stopUpkeep = server.startUpkeep()
   const resource = { tokenType: 'at+jwt', tokenFormat: 'jwt', accessTokenLifetimeSeconds: 600 } as const
   await store.createResource({ settings: { ...resource, identifier: notes, scopes: { read: 'Read' } }, actor })
   const register = async (id: string, settings: object): Promise<void> => {
@@ -38,6 +40,7 @@ beforeAll(async () => {
   await register('notes-api', { resourceServerOf: notes })
 })
 afterAll(async () => {
+  await stopUpkeep()
   await store.close()
 })
 
