@@ -174,6 +174,43 @@ describe('rows of PostgreSQL that another transaction holds', () => {
     })
   })
 
+  describe('by a refresh under way', () => {
+    const by = { actor: 'operator', initiator: 'admin' } as const
+    const share = (table: string, id: string | number) => hold(`SELECT id FROM ${table} WHERE id = $1 FOR SHARE`, id)
+    const levels: readonly [
+      string,
+      (family: Family) => Promise<() => Promise<void>>,
+      (family: Family) => Promise<unknown>,
+    ][] = [
+      ['a grant', holdGrant, ({ grantId }) => test.store.revokeGrant({ grantId, ...by })],
+      [
+        'a client',
+        ({ clientId }) => share('clients', clientId),
+        (family) => test.store.cutOffClient({ ...family, ...by }),
+      ],
+      ['a subject', ({ userId }) => share('users', userId), (family) => test.store.cutOffSubject({ ...family, ...by })],
+      [
+        'a user at one client',
+        ({ userId }) => share('users', userId),
+        (family) => test.store.cutOffUserAtClient({ ...family, ...by }),
+      ],
+      ['an actor', () => share('issuer_state', 1), () => test.store.cutOffActor({ actorId: 'agent', ...by })],
+      ['all', () => share('issuer_state', 1), () => test.store.cutOffAll(by)],
+    ]
+    it.each(levels)(
+      'keep the revocation of %s waiting, so that it ends what that gives [PROTOCOL §1]',
+      async (_what, holdRow, revoke) => {
+        test.clock.advance(10_000)
+        const family = await newFamily()
+        const release = await holdRow(family)
+        const revoking = revoke(family)
+        expect(await isAnswered(revoking)).toBe(false)
+        await release()
+        expect(await revoking).toMatchObject({ outcome: expect.stringMatching(/^(revoked|cut_off)$/) })
+      },
+    )
+  })
+
   it('held by two that wait for each other are tried again [PROTOCOL §4]', async () => {
     const [one, other] = [randomUUID(), randomUUID()]
     await Promise.all([engine.change(mark, one), engine.change(mark, other)])

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { opaqueAccessKey } from '../../src/store/opaque-access.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { IssuedAccess } from '../../src/store/verbs/access.ts'
 import { engines, openTestStore, type TestStore } from './open-test-store.ts'
@@ -117,5 +118,60 @@ describe.each(engines)('races on %s', (engine) => {
         expect(redeemed.outcome === 'redeemed' && (await isLive(redeemed.access))).toBe(false)
       }
     })
+  })
+})
+
+describe.each(engines)('sixty timed races of refresh against revocation on %s', (engine) => {
+  let test: TestStore
+  let second: Store
+  beforeAll(async () => {
+    test = await openTestStore(engine)
+    second = await test.openAnother()
+  })
+  afterAll(() => test.close())
+
+  const by = { actor: 'operator', initiator: 'admin' } as const
+  const isLive = async (access: IssuedAccess): Promise<boolean> =>
+    access.form.format === 'jwt'
+      ? await test.store.introspectJwt(access)
+      : (await test.store.introspectOpaque(opaqueAccessKey(access.form.token.reveal()) ?? '')) !== undefined
+  const turns = async (count: number): Promise<void> => {
+    for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  const levels: readonly [string, (family: Family) => Promise<unknown>][] = [
+    ['its own revocation', (family) => second.revokeFamily(family)],
+    ['the end of its grant', ({ grantId }) => second.revokeGrant({ grantId, ...by })],
+    ['a cut-off of its user there', ({ userId, clientId }) => second.cutOffUserAtClient({ userId, clientId, ...by })],
+    ['a cut-off of its user', ({ userId }) => second.cutOffSubject({ userId, ...by })],
+    ['a cut-off of its client', ({ clientId }) => second.cutOffClient({ clientId, ...by })],
+    ['a cut-off of all', () => second.cutOffAll(by)],
+  ]
+  it.each(levels)('leave nothing alive of a refresh beside %s [PROTOCOL §1, PROTOCOL §2 A7]', async (_what, revoke) => {
+    for (let round = 0; round < 10; round++) {
+      // Behind the cut-off of the round before.
+      test.clock.advance(10_000)
+      const principals = await register(test)
+      const resourceKeys = [round % 2 === 0 ? principals.jwtKey : principals.opaqueKey]
+      const family = await startFamily(test, principals, { resourceKeys })
+      const refresh = async (store: Store, wait: number) => {
+        await turns(wait)
+        return await store.rotateRefresh(rotationOf(family, family.presented))
+      }
+      const refreshing = Promise.all([
+        refresh(test.store, 0),
+        refresh(second, 1),
+        refresh(test.store, 4),
+        refresh(second, 9),
+      ])
+      // Before, between and behind them.
+      const revoking = turns(round).then(() => revoke(family))
+      const [answers] = await Promise.all([refreshing, revoking])
+      const issued = answers.flatMap((answer) => ('successor' in answer ? [answer] : []))
+      const lives = await Promise.all([family, ...issued].map(({ access }) => isLive(access)))
+      expect(lives).toEqual(lives.map(() => false))
+      for (const presented of [family.presented, ...issued.map(({ successor }) => successor)])
+        expect(await test.store.rotateRefresh(rotationOf(family, presented))).not.toHaveProperty('successor')
+    }
   })
 })
