@@ -35,8 +35,9 @@ export type LeakCount = 'ended' | 'dead' | 'unknown' | 'checksum' | 'unrecognise
 
 /** Signatures and tags hold the event loop this long at a time (milliseconds). */
 const loopBudgetMs = 4
-/** Leaks that one transaction ends. */
-const leaksTogether = 32
+/** Leaks that one change ends, and those that may be in one turn's transaction: it holds the event loop while it runs. */
+const leaksTogether = 16
+const leaksInFlight = 4 * leaksTogether
 
 /**
  * Takes back what was reported, in bulk: what nobody made is turned away without a look-up, what the store has to place is looked up
@@ -74,11 +75,15 @@ export async function takeBackLeaked(
     else leaks.push({ target, secret: found.secret, url: placeOf(leak.url, 2_000), source: placeOf(leak.source, 100) })
   }
 
-  const pages = Array.from({ length: Math.ceil(leaks.length / leaksTogether) }, (_, page) =>
-    leaks.slice(page * leaksTogether, (page + 1) * leaksTogether),
-  )
-  const outcomes = await Promise.all(pages.map((page) => store.revokeLeaked({ leaks: page, reporter, initiator })))
-  const ended = outcomes.flat().filter((outcome) => outcome !== undefined)
+  const outcomes: (EndedLeak | undefined)[] = []
+  for (let at = 0; at < leaks.length; at += leaksInFlight) {
+    const pages: Leak[][] = []
+    for (let page = at; page < Math.min(at + leaksInFlight, leaks.length); page += leaksTogether)
+      pages.push(leaks.slice(page, page + leaksTogether))
+    const done = await Promise.all(pages.map((page) => store.revokeLeaked({ leaks: page, reporter, initiator })))
+    outcomes.push(...done.flat())
+  }
+  const ended = outcomes.filter((outcome) => outcome !== undefined)
   return { ended, counts: { ...counts, ended: ended.length, dead: counts.dead + leaks.length - ended.length } }
 }
 

@@ -142,6 +142,24 @@ describe.each(databaseKinds)('a report of leaked secrets on %s', (database) => {
     expect(listed?.state).toBe('ended')
   })
 
+  it('ends an API key by a token that was given for it', async () => {
+    const key = strange('personalAccessToken')
+    const owner = { kind: 'user', userId: site.userId } as const
+    const made = { name: 'laptop', resourceKey: notes, scopes: ['read'], lifetimeSeconds: 3_600, actor: 'test' }
+    const created = await site.store.createApiKey({ ...made, owner, secretHash: sha256Base64url(key) })
+    if (created.outcome !== 'created') throw new Error(created.outcome)
+    const exchange = () =>
+      site.post('/token', {
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        subject_token: key,
+        subject_token_type: 'urn:arctos:params:oauth:token-type:api_key',
+      })
+    const { access } = tokensOf(await exchange())
+    expect(await report(access)).toMatchObject({ ended: 1 })
+    expect((await exchange()).reason).toBe('api_key.ended')
+    expect(await isActive(site, access)).toBe(false)
+  })
+
   it('retires a shared secret, also when no other one is there', async () => {
     const resourceKey = `https://vault-${database}.example`
     const making = { store: site.store, kek: Buffer.alloc(32, 7), random: randomBytes }
