@@ -1,3 +1,5 @@
+import { revokeToken } from '@arctos/authorization-server'
+import { encodeHeader, signCompactJws } from '@arctos/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { databaseKinds } from './databases.ts'
 import { isActive, mintCode, ownToken, refresh, revoke, signIn, signInOpaque, tokensOf } from './flows.ts'
@@ -165,5 +167,101 @@ describe.each(databaseKinds)('revocation on %s', (database) => {
       for (const { status, body } of asked) expect([status, body['error']]).toEqual([401, 'invalid_client'])
     }
     expect(await isActive(site, access)).toBe(true)
+  })
+
+  describe('by the word of an operator', () => {
+    const take = (token: string, from = site) =>
+      revokeToken(token, {
+        store: from.store,
+        kek: () => Buffer.alloc(32, 7),
+        now: from.clock.seconds(),
+        actor: 'operator',
+        initiator: 'admin',
+      })
+
+    it('ends one access token, of either kind [PROTOCOL §7]', async () => {
+      const [jwt, opaque] = [await signIn(site), await signInOpaque(site)]
+      expect(await take(jwt.access)).toMatchObject({ outcome: 'revoked', ended: 'token' })
+      expect(await take(opaque.access)).toEqual({ outcome: 'revoked', ended: 'token' })
+      expect([await isActive(site, jwt.access), await isActive(site, opaque.access, 'archive-api')]).toEqual([
+        false,
+        false,
+      ])
+      for (const { refresh: token } of [jwt, opaque]) expect((await refresh(site, token)).status).toBe(200)
+    })
+
+    it('ends the family of a refresh token of any generation [PROTOCOL §3]', async () => {
+      const { access, refresh: old } = await signIn(site)
+      const next = tokensOf(await refresh(site, old))
+      expect(await take(old)).toMatchObject({ outcome: 'revoked', ended: 'grant' })
+      expect([await isActive(site, access), await isActive(site, next.access)]).toEqual([false, false])
+      expect((await refresh(site, next.refresh)).body['error']).toBe('invalid_grant')
+    })
+
+    it('says so where nothing is left to end, or it is none of ours', async () => {
+      const { access } = await signIn(site)
+      await take(access)
+      const foreign = await install()
+      const stranger = await signIn(foreign)
+      const { code } = await mintCode(site)
+      const outcomes = [access, stranger.access, stranger.refresh, code, 'x', 'a.b.c', `${access}x`].map((text) =>
+        take(text),
+      )
+      expect((await Promise.all(outcomes)).map(({ outcome }) => outcome)).toEqual([
+        'nothing_to_revoke',
+        ...Array(6).fill('unrecognised'),
+      ])
+      await foreign.end()
+    })
+
+    it('leaves an expired one alone', async () => {
+      const own = await install()
+      const { access } = await signIn(own)
+      own.clock.pass(600)
+      expect(await take(access, own)).toEqual({ outcome: 'expired' })
+      await own.end()
+    })
+  })
+
+  describe('of what a token was derived from', () => {
+    /** A token as an exchange would give it: with its lineage, and whoever acts in it. */
+    const derive = (token: string, claims: object): string => {
+      const key = site.server.context.keys.signingKey()
+      const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()
+      return signCompactJws(encodeHeader(key, 'at+jwt'), JSON.stringify({ ...JSON.parse(payload), ...claims }), key)
+    }
+    const by = { actor: 'operator', initiator: 'admin' } as const
+    const grantOf = (token: string): string =>
+      (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { grant_id: string }).grant_id
+
+    it('ends it, too [PROTOCOL §5, PROTOCOL §7]', async () => {
+      const [root, leaf] = [await signIn(site), await signIn(site)]
+      const derived = derive(leaf.access, { jti: 'derived', grants: [grantOf(root.access), grantOf(leaf.access)] })
+      expect(await isActive(site, derived)).toBe(true)
+      await site.store.revokeGrant({ grantId: grantOf(root.access), ...by })
+      expect([await isActive(site, derived), await isActive(site, leaf.access)]).toEqual([false, true])
+    })
+
+    it.each([
+      ['acts now', { sub: 'agent', act: { sub: 'before' } }],
+      ['acted before', { sub: 'now', act: { client_id: 'agent' } }],
+    ])('ends what an actor has a part in who %s [RFC 8693 §4.1, PROTOCOL §7]', async (_when, act) => {
+      const { access } = await signIn(site)
+      const derived = derive(access, { jti: 'acting', act })
+      expect(await isActive(site, derived)).toBe(true)
+      await site.store.cutOffActor({ actorId: 'agent', ...by })
+      expect([await isActive(site, derived), await isActive(site, access)]).toEqual([false, true])
+      site.clock.pass(5)
+    })
+
+    it.each([
+      ['no list', { grants: 'one' }],
+      ['longer than eight', { grants: Array(9).fill('one') }],
+      ['of numbers', { grants: [1] }],
+      ['with an actor that nobody can name', { act: {} }],
+    ])('cannot be told for a lineage that is %s, and so it is inactive [PROTOCOL §5]', async (_what, claims) => {
+      const { access } = await signIn(site)
+      expect(await isActive(site, derive(access, { jti: 'unclear', ...claims }))).toBe(false)
+    })
   })
 })
