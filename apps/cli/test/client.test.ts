@@ -38,4 +38,19 @@ describe('arctos client create', { timeout: 60_000 }, () => {
     expect(clientSecret).toMatch(/^arctos_cs_[0-9A-Za-z]{54}$/)
     expect((await arctos(['client', 'show', 'once', '--json'], { cwd })).output).not.toContain('arctos_cs_')
   })
+
+  it('registers a receiver of events, with where they may be pushed to', async () => {
+    const push = ['--push-endpoint', 'https://receiver.example/events']
+    expect(await create('--id', 'receiver', '--receives-events', ...push)).toMatchObject({ exitCode: 0 })
+    const shown = JSON.parse((await arctos(['client', 'show', 'receiver', '--json'], { cwd })).output)
+    expect(shown).toMatchObject({
+      receivesEvents: true,
+      pushEndpoints: ['https://receiver.example/events'],
+      grantTypes: [],
+    })
+    expect(await create('--receives-events', '--push-endpoint', 'http://receiver.example/')).toMatchObject({
+      exitCode: 1,
+    })
+    expect(await create('--public', '--receives-events')).toMatchObject({ exitCode: 1 })
+  })
 })

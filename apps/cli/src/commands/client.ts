@@ -33,6 +33,8 @@ interface ClientOptions extends RawOptions {
   readonly authMethod?: readonly string[]
   readonly profile?: string
   readonly jwk?: string
+  readonly receivesEvents?: boolean
+  readonly pushEndpoint?: readonly string[]
   readonly newSecret?: boolean
   readonly enable?: boolean
   readonly json?: boolean
@@ -137,6 +139,8 @@ function settingsOptions(command: Command): Command {
     .option('--auth-method <METHOD>', `${clientAuthenticationMethods.join(', ')}; repeatable`, gather)
     .option('--profile <PROFILE>', `${clientProfiles.join(', ')}`)
     .option('--jwk <FILE>', 'public key (JWK or JWK set) for private_key_jwt')
+    .option('--receives-events', 'it may receive every security event (Shared Signals)')
+    .option('--push-endpoint <URL>', 'where at or below events may be pushed to; repeatable', gather)
 }
 
 function newSettings(options: ClientOptions): unknown {
@@ -145,7 +149,9 @@ function newSettings(options: ClientOptions): unknown {
     : options.jwk === undefined
       ? ['client_secret_basic', 'client_secret_post']
       : ['private_key_jwt']
-  const grantTypes = options.public ? ['authorization_code'] : ['client_credentials']
+  // Receiving events takes no grant type: the token for the feed comes with it.
+  const forItself = options.receivesEvents ? [] : ['client_credentials']
+  const grantTypes = options.public ? ['authorization_code'] : forItself
   const defaults = {
     name: options.name ?? options.id ?? 'unnamed client',
     authenticationMethods: usual,
@@ -156,7 +162,7 @@ function newSettings(options: ClientOptions): unknown {
 }
 
 function givenSettings(options: ClientOptions): object {
-  const { name, grantType, redirectUri, scope, authMethod, profile, jwk } = options
+  const { name, grantType, redirectUri, scope, authMethod, profile, jwk, receivesEvents, pushEndpoint } = options
   return {
     ...(name === undefined ? {} : { name }),
     ...(grantType === undefined ? {} : { grantTypes: grantType.map(nameOfGrantType) }),
@@ -165,6 +171,8 @@ function givenSettings(options: ClientOptions): object {
     ...(authMethod === undefined ? {} : { authenticationMethods: authMethod }),
     ...(profile === undefined ? {} : { profile }),
     ...(jwk === undefined ? {} : { keys: readKeys(jwk) }),
+    ...(receivesEvents ? { receivesEvents: true } : {}),
+    ...(pushEndpoint === undefined ? {} : { pushEndpoints: pushEndpoint }),
   }
 }
 
