@@ -50,6 +50,24 @@ describe('arctos dev', { timeout: 60_000 }, () => {
     expect(dev.output()).toMatch(/POST \/notes {2}403[\s\S]*expected {2}write\n *received {2}read/)
   })
 
+  it('takes the token back and has the API refuse it, with the milliseconds', () => {
+    expect(dev.output()).toMatch(
+      /taken back[^\n]* \d+ ms later it said:\n *GET {2}\/notes {2}401 {2}\{"error":"invalid_token"/,
+    )
+  })
+
+  it('refuses at the API what the operator takes back, and explains it', async () => {
+    const token = await getToken('read')
+    const ask = async () =>
+      (await fetch(env['API_URL'] ?? '', { headers: { authorization: `Bearer ${token}` } })).status
+    expect(await ask()).toBe(200)
+    expect(await arctos(['revoke', '--client', 'sample-service', '--data-dir', 'data'], { cwd })).toMatchObject({
+      exitCode: 0,
+    })
+    await expect.poll(ask, { timeout: 10_000 }).toBe(401)
+    await dev.until(/GET \/notes\n *401 invalid_token {2}\(token\.cut_off/)
+  })
+
   it('prints no colours and no warnings where there is no terminal', () => {
     expect(dev.output()).not.toContain('\x1b')
     expect(dev.output()).not.toMatch(/warning/i)

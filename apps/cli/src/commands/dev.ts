@@ -84,16 +84,19 @@ async function runUntilEnded(settings: Settings, ends: End[]): Promise<void> {
   setServer(server)
   const reports = createReports()
   const receipts = { seal: server.context.receipts.sealContent }
-  setApi(createNotesApi(issuer, samples, { receipts, onRefusal: reports.add }))
+  const api = createNotesApi(issuer, samples, { receipts, onRefusal: reports.add })
+  ends.push(api.close)
+  setApi(api.listener)
 
   // The calls need no user: the slow hash of the password is compared meanwhile.
   const [calls] = await Promise.all([makeFirstCalls(issuer, samples), restoreUser(store, samples)])
   // Whoever waits for the file, or for the last line, finds everything ready.
   if (writeEnv !== undefined) writeEnvironmentFile(writeEnv, issuer, samples)
-  for (const line of introduce({ issuer, samples, calls, refusal: reports.last(), isStaying: !once })) print(line)
+  const refusal = reports.find(calls.refused.receipt)
+  for (const line of introduce({ issuer, dataDir, samples, calls, refusal, isStaying: !once })) print(line)
   reports.startPrinting()
   if (!once) await ended()
-  else if (calls.accepted.status !== 200 || calls.refused.status !== 403) {
+  else if (calls.accepted.status !== 200 || calls.refused.status !== 403 || calls.takenBack.status !== 401) {
     throw new CommandError('the first calls did not end as they should')
   }
 }
@@ -128,22 +131,24 @@ async function openPorts({ port, apiPort, issuer }: Settings, ends: End[]) {
 
 interface Reports {
   readonly add: (refusal: RefusalReport) => void
-  readonly last: () => RefusalReport | undefined
+  readonly find: (receipt: string | undefined) => RefusalReport | undefined
   readonly startPrinting: () => void
 }
 
 /** Refusals of the sample API: those of the first calls are part of the introduction, later ones are printed as they happen. */
 function createReports(): Reports {
-  let last: RefusalReport | undefined
+  const early: RefusalReport[] = []
   let isPrinting = false
   return {
     add(refusal) {
-      last = refusal
-      if (!isPrinting) return
+      if (!isPrinting) {
+        early.push(refusal)
+        return
+      }
       print(`${paint('yellow', `${refusal.method} ${refusal.path}`)}`)
       for (const line of formatExplanation(refusal)) print(`  ${line}`)
     },
-    last: () => last,
+    find: (receipt) => early.find((refusal) => refusal.receipt === receipt),
     startPrinting() {
       isPrinting = true
     },

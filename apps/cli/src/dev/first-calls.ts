@@ -1,4 +1,5 @@
 import { clientSecretBasic, oauthClient } from '@arctos/client'
+import type { Secret } from '@arctos/core'
 import type { Samples } from './samples.ts'
 
 /** One call of the sample API and what came of it. */
@@ -11,16 +12,37 @@ export interface FirstCall {
 export interface FirstCalls {
   readonly accepted: FirstCall
   readonly refused: FirstCall
+  /** With the same token, after it was taken back. */
+  readonly takenBack: FirstCall & { readonly afterMs: number }
 }
 
-/** Makes two real calls as a service would: one that may read, and one that tries to write with the same token. */
+/** How long the API may go on to accept what was taken back; then the call is told as it is. */
+const patienceMs = 5_000
+
+/**
+ * Makes real calls as a service would: one that may read, one that tries to write with the same token, and then, with the token
+ * taken back, reads until the API refuses it.
+ */
 export async function makeFirstCalls(issuer: string, samples: Samples): Promise<FirstCalls> {
   const { client, audience, apiUrl } = samples
   const service = oauthClient({ issuer, clientId: client.id, auth: clientSecretBasic(client.secret) })
-  const notes = service.fetch({ resource: audience, scope: 'read' })
-  return {
-    accepted: await readCall(await notes(apiUrl)),
-    refused: await readCall(await notes(apiUrl, { method: 'POST' })),
+  const target = { resource: audience, scope: 'read' }
+  const notes = service.fetch(target)
+  const accepted = await readCall(await notes(apiUrl))
+  const refused = await readCall(await notes(apiUrl, { method: 'POST' }))
+  const token = await service.accessToken(target)
+  await service.revoke(token)
+  return { accepted, refused, takenBack: await readUntilRefused(apiUrl, token) }
+}
+
+/** Not by the client's own fetch: that would get another token as soon as this one is refused. */
+async function readUntilRefused(apiUrl: string, token: Secret): Promise<FirstCalls['takenBack']> {
+  const acknowledged = performance.now()
+  for (;;) {
+    const response = await fetch(apiUrl, { headers: { authorization: `Bearer ${token.reveal()}` } })
+    const afterMs = performance.now() - acknowledged
+    const call = await readCall(response)
+    if (call.status !== 200 || afterMs > patienceMs) return { ...call, afterMs }
   }
 }
 

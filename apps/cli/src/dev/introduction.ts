@@ -1,5 +1,6 @@
 import { codeChallengeOf, formatExplanation } from '@arctos/core'
 import type { RefusalReport } from '@arctos/resource-server'
+import { defaultDataDir } from '../open.ts'
 import { paint } from '../terminal.ts'
 import type { FirstCalls } from './first-calls.ts'
 import { redirectUri, type Samples, sampleUserScope } from './samples.ts'
@@ -9,6 +10,7 @@ const sampleVerifier = 'sample-verifier-for-trying-the-flow-by-hand-only'
 
 export interface Introduction {
   readonly issuer: string
+  readonly dataDir: string
   readonly samples: Samples
   readonly calls: FirstCalls
   readonly refusal: RefusalReport | undefined
@@ -17,8 +19,8 @@ export interface Introduction {
 }
 
 /** What `arctos dev` prints once everything runs and both calls were made. */
-export function introduce({ issuer, samples, calls, refusal, isStaying }: Introduction): readonly string[] {
-  const { accepted, refused } = calls
+export function introduce({ issuer, dataDir, samples, calls, refusal, isStaying }: Introduction): readonly string[] {
+  const { accepted, refused, takenBack } = calls
   return [
     '',
     `${paint('bold', 'Arctos')}  authorization server and sample API`,
@@ -30,14 +32,20 @@ export function introduce({ issuer, samples, calls, refusal, isStaying }: Introd
     `  ${paint(refused.status === 403 ? 'yellow' : 'red', `POST /notes  ${refused.status}`)}  ${refused.body}`,
     ...(refusal === undefined ? [] : formatExplanation(refusal).map((line) => `    ${paint('dim', line)}`)),
     '',
-    ...(isStaying ? thingsToTry(issuer, samples) : []),
+    `  That token was taken back. The API checks tokens by itself, and ${takenBack.afterMs.toFixed(0)} ms later it said:`,
+    `  ${paint(takenBack.status === 401 ? 'yellow' : 'red', `GET  /notes  ${takenBack.status}`)}  ${takenBack.body}`,
+    '',
+    ...(isStaying ? thingsToTry(issuer, dataDir, samples) : []),
   ]
 }
 
-function thingsToTry(issuer: string, samples: Samples): readonly string[] {
+function thingsToTry(issuer: string, dataDir: string, samples: Samples): readonly string[] {
   return [
     paint('bold', 'Repeat them'),
     ...curlLines(issuer, samples),
+    '',
+    paint('bold', 'Take tokens back'),
+    ...takeBackLines(issuer, dataDir, samples),
     '',
     paint('bold', 'Try the user flow'),
     `  open  ${authorizationUrl(issuer, samples)}`,
@@ -55,6 +63,15 @@ function curlLines(issuer: string, { client, apiUrl }: Samples): readonly string
   return [
     `  curl -si ${apiUrl} -H "Authorization: Bearer ${token}"`,
     `  curl -si -X POST ${apiUrl} -H "Authorization: Bearer ${token}"`,
+  ]
+}
+
+/** A token by its client, and everything of a client by whoever runs the server. */
+function takeBackLines(issuer: string, dataDir: string, { client }: Samples): readonly string[] {
+  const place = dataDir === defaultDataDir ? '' : ` --data-dir '${dataDir}'`
+  return [
+    `  curl -si -u '${client.id}:${client.secret.reveal()}' -d token=TOKEN ${issuer}/revoke`,
+    `  npx arctos revoke --client ${client.id}${place}`,
   ]
 }
 

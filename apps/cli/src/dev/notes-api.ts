@@ -6,15 +6,21 @@ import type { Samples } from './samples.ts'
 /** What the sample APIs share: how refusals become receipts and lines on the terminal. */
 export type Reporting = Pick<ResourceServerOptions<Record<string, string>>, 'receipts' | 'onRefusal'>
 
+export interface NotesApi {
+  readonly listener: RequestListener
+  readonly close: () => Promise<void>
+}
+
 /**
- * A small service for notes, guarded as a user would guard one. `/notes` takes JWTs and checks them by itself; `/archive`
- * takes opaque tokens and asks the issuer about each.
+ * A small service for notes, guarded as a user would guard one. `/notes` takes JWTs, checks them by itself and is told
+ * what is taken back; `/archive` takes opaque tokens and asks the issuer about each.
  */
-export function createNotesApi(issuer: string, samples: Samples, reporting: Reporting): RequestListener {
+export function createNotesApi(issuer: string, samples: Samples, reporting: Reporting): NotesApi {
   const notesApi = resourceServer({
     resource: samples.audience,
     authorizationServers: [issuer],
     scopes: { read: 'Read your notes', write: 'Write notes in your name' },
+    revocations: { clientId: samples.resourceServer.id, clientSecret: samples.resourceServer.secret },
     ...reporting,
   })
   const archiveApi = resourceServer({
@@ -38,7 +44,12 @@ export function createNotesApi(issuer: string, samples: Samples, reporting: Repo
       response.end(JSON.stringify({ notes: ['Arctos is Greek for bear.'] }))
     }),
   }
-  return route(routes, [notesApi, archiveApi])
+  return {
+    listener: route(routes, [notesApi, archiveApi]),
+    async close() {
+      await Promise.all([notesApi.close(), archiveApi.close()])
+    },
+  }
 }
 
 function route(
