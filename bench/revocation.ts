@@ -1,142 +1,97 @@
-import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { startPostgres } from '../scripts/postgres.ts'
 import { type Figure, type Report, round } from './report.ts'
 import { type CutOutcome, cutFeed } from './revocation/cut.ts'
 import { type Lags, loadPerSecond, measureLags } from './revocation/lag.ts'
-import { type Running, startGuard, startIssuer } from './revocation/processes.ts'
+import { type Mass, reportLeakOf, startReporter } from './revocation/mass.ts'
+import type { Running } from './revocation/processes.ts'
 import { type Races, raceRefreshAgainstRevoke } from './revocation/races.ts'
-import type { GuardOrder } from './revocation/setting.ts'
+import { databases, openSites, type Sites } from './revocation/site.ts'
 
-const guardCount = 3
 const revocationsOfEach = 60
 const raceCount = 60
+const massTokens = 100_000
+/** Status lists are signed anew so often, in seconds, and guards look again as often. */
+const listSeconds = 5
+const listRevocations = 8
 const limits = { p50: 50, p99: 250, max: 1_000 }
-/** Declared for the cut feed; the usual times are 5 s and 60 s. */
+/** Declared for the guard whose feed is cut; the usual times are 5 s and 60 s. */
 const declared = { staleAfterSeconds: 5, unavailableAfterSeconds: 12 }
-
-type Database = 'SQLite' | 'PostgreSQL, two nodes'
-type Knows = GuardOrder['knows']
 
 /** From a revocation to the last acceptance, and what else taking back costs: real processes, real databases. */
 export async function measure(): Promise<Report> {
-  const folder = mkdtempSync(join(tmpdir(), 'arctos-bench-'))
-  const postgres = await startPostgres({ fsync: true })
-  const placeOf = (database: Database): string =>
-    database === 'SQLite' ? join(folder, `${randomBytes(6).toString('hex')}.sqlite`) : postgres.url
+  const sites = await openSites()
   try {
-    const rows: string[][] = []
-    const figures: Figure[] = []
-    for (const database of ['SQLite', 'PostgreSQL, two nodes'] as const) {
-      for (const knows of ['feed by poll', 'feed by push'] as const) {
-        const lags = await withSite({ database, place: placeOf(database), knows }, ({ issuer, guards }) =>
-          measureLags(
-            issuer.port,
-            guards.map(({ port }) => port),
-            revocationsOfEach,
-          ),
-        )
-        rows.push(rowOf(`${database}, ${knows}`, lags))
-        figures.push(...figuresOf(`${database}, ${knows}`, lags))
-      }
-    }
-    const races: Races[] = []
-    for (const database of ['SQLite', 'PostgreSQL, two nodes'] as const) {
-      races.push(
-        await withSite({ database, place: placeOf(database), knows: 'feed by poll' }, ({ issuer }) =>
-          raceRefreshAgainstRevoke(issuer, raceCount),
-        ),
-      )
-    }
-    const cut = await withSite(
-      { database: 'SQLite', place: placeOf('SQLite'), knows: 'feed by poll', ...declared },
-      ({ issuer, guards }) => cutFeed(issuer, guards[0] as Running, declared.unavailableAfterSeconds + 5),
-    )
+    const parts = [...(await lagsByFeed(sites)), await lagByStatusList(sites)]
+    const races = await racesOn(sites)
+    const cut = await cutOf(sites)
+    const mass = await massOf(sites)
     return {
-      title: `From an acknowledged revocation to the last acceptance: ${guardCount} guards in processes of their own, ${loadPerSecond} calls a second to each`,
-      columns: ['where', 'p50', 'p99', 'max', 'revocations × guards', 'other calls, wrong'],
-      rows,
-      figures: [...figures, ...figuresOfRaces(races), ...figuresOfCut(cut)],
-      notes: [
-        ...races.map(
-          ({ races: count, refreshed, alive }, at) =>
-            `${at === 0 ? 'SQLite' : 'PostgreSQL'}: ${count} races of refresh against revoke, ${refreshed} refreshes came through, ${alive} tokens alive afterwards`,
-        ),
-        `feed cut (the issuer hangs): strict routes 503 after ${round(cut.strictAfter)} s (declared ${declared.staleAfterSeconds}), others after ${round(cut.usualAfter)} s (declared ${declared.unavailableAfterSeconds}), accepted again ${round(cut.backAfter)} s after the issuer went on`,
-      ],
+      title: `From an acknowledged revocation to the last acceptance: three guards, each a process, with ${loadPerSecond} other calls a second to each`,
+      columns: ['where', 'p50', 'p99', 'max', 'times', 'other calls, wrong'],
+      rows: parts.map(rowOf),
+      figures: [...parts.flatMap(figuresOf), ...figuresOfRaces(races), ...figuresOfCut(cut), ...figuresOfMass(mass)],
+      notes: [...races.map(noteOfRaces), noteOfCut(cut), noteOfMass(mass)],
     }
   } finally {
-    await postgres.stop()
-    rmSync(folder, { recursive: true, force: true })
+    await sites.close()
   }
 }
 
-interface Site {
-  /** The node that revocations go to. */
-  readonly issuer: Running
-  readonly guards: readonly Running[]
+interface Part extends Lags {
+  readonly name: string
+  readonly limits: { readonly p50: number; readonly p99: number; readonly max: number }
 }
 
-interface SiteOrder {
-  readonly database: Database
-  readonly place: string
-  readonly knows: Knows
-  readonly staleAfterSeconds?: number
-  readonly unavailableAfterSeconds?: number
-}
-
-/** An issuer and its guards, for as long as the work takes. With two nodes the guards ask the other one. */
-async function withSite<Result>(order: SiteOrder, work: (site: Site) => Promise<Result>): Promise<Result> {
-  const { place: database, knows, staleAfterSeconds, unavailableAfterSeconds } = order
-  const running: Running[] = []
-  const keep = (started: Running): Running => {
-    running.push(started)
-    return started
-  }
-  try {
-    const ports = await Promise.all(Array.from({ length: guardCount }, freePort))
-    const pushEndpoints = ports.map((port) => `http://127.0.0.1:${port}/events`)
-    const node = {
-      database,
-      kek: randomBytes(32).toString('base64url'),
-      pushEndpoints,
-      statusLists: knows === 'status list',
+async function lagsByFeed(sites: Sites): Promise<Part[]> {
+  const parts: Part[] = []
+  for (const database of databases) {
+    for (const knows of ['feed by poll', 'feed by push'] as const) {
+      const lags = await sites.use({ database, knows }, (site) => measureLags(site, revocationsOfEach, 'tokens'))
+      parts.push({ name: `${database}, ${knows}`, limits, ...lags })
     }
-    const first = keep(await startIssuer(node))
-    const issuer = `http://127.0.0.1:${first.port}`
-    const second = order.database === 'SQLite' ? undefined : keep(await startIssuer({ ...node, issuer }))
-    const guards = await Promise.all(
-      ports.map((port) =>
-        startGuard({
-          issuer,
-          knows,
-          port,
-          ...(second === undefined ? {} : { nodePort: second.port }),
-          ...(staleAfterSeconds === undefined ? {} : { staleAfterSeconds }),
-          ...(unavailableAfterSeconds === undefined ? {} : { unavailableAfterSeconds }),
-        }),
-      ),
+  }
+  return parts
+}
+
+/** By the list nobody is told: the guard looks when `ttl` is over. Published when it is asked for, and at most a second old then. */
+async function lagByStatusList(sites: Sites): Promise<Part> {
+  const latest = (listSeconds + 1) * 1_000
+  const lags = await sites.use({ database: 'SQLite', knows: 'status list', statusListSeconds: listSeconds }, (site) =>
+    measureLags(site, listRevocations, 'grants'),
+  )
+  return {
+    name: `SQLite, status list of ttl ${listSeconds} s`,
+    limits: { p50: latest, p99: latest, max: latest },
+    ...lags,
+  }
+}
+
+async function racesOn(sites: Sites): Promise<(Races & { readonly name: string })[]> {
+  const all: (Races & { readonly name: string })[] = []
+  for (const database of databases) {
+    const races = await sites.use({ database, knows: 'feed by poll' }, ({ issuer }) =>
+      raceRefreshAgainstRevoke(issuer, raceCount),
     )
-    for (const guard of guards) keep(guard)
-    return await work({ issuer: first, guards })
-  } finally {
-    await Promise.all(running.map((each) => each.stop()))
+    all.push({ name: database, ...races })
   }
+  return all
 }
 
-function freePort(): Promise<number> {
-  return new Promise((found, failed) => {
-    const probe = createServer().once('error', failed)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() =>
-        address !== null && typeof address === 'object' ? found(address.port) : failed(new Error('no port')),
-      )
-    })
-  })
+async function cutOf(sites: Sites): Promise<CutOutcome> {
+  return await sites.use({ database: 'SQLite', knows: 'feed by poll', ...declared }, ({ issuer, guards }) =>
+    cutFeed(issuer, guards[0] as Running, declared.unavailableAfterSeconds + 5),
+  )
+}
+
+async function massOf(sites: Sites): Promise<Mass> {
+  const reporter = await startReporter()
+  try {
+    return await sites.use(
+      { database: 'SQLite', knows: 'feed by poll', reporterKeys: reporter.keysUrl },
+      ({ issuer, guardPorts }) => reportLeakOf(massTokens, reporter, issuer.port, guardPorts),
+    )
+  } finally {
+    reporter.close()
+  }
 }
 
 function percentile(values: readonly number[], share: number): number {
@@ -144,36 +99,49 @@ function percentile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
 }
 
-function rowOf(name: string, { lags, wrong, calls }: Lags): string[] {
+function rowOf({ name, lags, wrong, calls }: Part): string[] {
   const ms = (share: number): string => `${round(percentile(lags, share))} ms`
   return [name, ms(0.5), ms(0.99), ms(1), String(lags.length), `${calls}, ${wrong}`]
 }
 
-function figuresOf(name: string, { lags, wrong }: Lags): Figure[] {
-  const at = (which: string, share: number, limit: number): Figure =>
-    atMost(`${name}: ${which}`, limit, ' ms', percentile(lags, share))
+function figuresOf({ name, limits: { p50, p99, max }, lags, wrong }: Part): Figure[] {
   return [
-    at('p50', 0.5, limits.p50),
-    at('p99', 0.99, limits.p99),
-    at('max', 1, limits.max),
+    atMost(`${name}: p50`, p50, ' ms', percentile(lags, 0.5)),
+    atMost(`${name}: p99`, p99, ' ms', percentile(lags, 0.99)),
+    atMost(`${name}: max`, max, ' ms', percentile(lags, 1)),
     atMost(`${name}: good calls refused`, 0, '', wrong),
   ]
 }
 
-function figuresOfRaces(races: readonly Races[]): Figure[] {
-  return races.map(({ alive }, at) =>
-    atMost(`tokens alive after a race (${at === 0 ? 'SQLite' : 'PostgreSQL'})`, 0, '', alive),
-  )
+function figuresOfRaces(races: readonly (Races & { readonly name: string })[]): Figure[] {
+  return races.map(({ name, alive }) => atMost(`${name}: tokens alive after ${raceCount} races`, 0, '', alive))
+}
+
+function noteOfRaces({ name, races, refreshed, alive }: Races & { readonly name: string }): string {
+  return `${name}: ${races} races of a refresh against a revocation; ${refreshed} refreshes were answered, ${alive} tokens were alive afterwards.`
 }
 
 function figuresOfCut({ strictAfter, usualAfter, isClean }: CutOutcome): Figure[] {
   const { staleAfterSeconds, unavailableAfterSeconds } = declared
   return [
-    // Freshness counts from when the last answered poll was sent, up to 2 s before the cut.
+    // Half a second for the calls that look.
     atMost('feed cut: strict routes answer 503 after', staleAfterSeconds + 0.5, ' s', strictAfter),
     atMost('feed cut: other routes answer 503 after', unavailableAfterSeconds + 0.5, ' s', usualAfter),
     atMost('feed cut: answers that were neither 200 nor 503', 0, '', isClean ? 0 : 1),
   ]
+}
+
+function noteOfCut({ strictAfter, usualAfter, backAfter }: CutOutcome): string {
+  const { staleAfterSeconds, unavailableAfterSeconds } = declared
+  return `Feed cut (the issuer hangs): strict routes answered 503 after ${round(strictAfter)} s (declared ${staleAfterSeconds}), others after ${round(usualAfter)} s (declared ${unavailableAfterSeconds}); both accepted again ${round(backAfter)} s after the issuer went on. Freshness counts from when a poll was sent, up to 2 s before the cut.`
+}
+
+function figuresOfMass({ seconds }: Mass): Figure[] {
+  return [atMost(`${massTokens} tokens of one leak`, 5, ' s', seconds)]
+}
+
+function noteOfMass({ tokens, seconds, reportMs }: Mass): string {
+  return `One leaked client secret with ${tokens} live tokens: the report took ${round(reportMs)} ms, and ${round(seconds * 1_000)} ms later no guard accepted any of them.`
 }
 
 function atMost(name: string, limit: number, unit: Figure['unit'], value: number): Figure {

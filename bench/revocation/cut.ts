@@ -1,5 +1,5 @@
 import { openConnection } from '../token/connection.ts'
-import { get, obtain, pause } from './calls.ts'
+import { get, obtain, pause, until } from './calls.ts'
 import type { Running } from './processes.ts'
 
 /** What a guard did after its feed was cut, in seconds after the cut. */
@@ -19,6 +19,7 @@ export async function cutFeed(issuer: Running, guard: Running, limitSeconds: num
   const asking = await openConnection(issuer.port)
   const token = await obtain(asking)
   asking.close()
+  await until(guard.port, '/strict', token, 200, 10_000)
   const connection = await openConnection(guard.port)
   const ask = async (path: string): Promise<number> => (await connection.send(get(path, token))).status
   if ((await ask('/')) !== 200 || (await ask('/strict')) !== 200) throw new Error('a fresh token was not accepted')

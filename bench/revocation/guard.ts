@@ -1,12 +1,11 @@
 // An API with a guard as a process of its own: argv[2] is a GuardOrder.
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type ResourceServerOptions, resourceServer } from '@arctos/resource-server'
-import { protect } from '@arctos/resource-server/node'
+import { protect, revocationEvents } from '@arctos/resource-server/node'
 import { type GuardOrder, setting } from './setting.ts'
 
 const order = JSON.parse(process.argv[2] ?? '{}') as GuardOrder
-const { issuer, nodePort, knows, staleAfterSeconds, unavailableAfterSeconds } = order
+const { issuer, nodePort, port, knows, staleAfterSeconds, unavailableAfterSeconds } = order
 const { resource, operator } = setting
 const scopes = { [setting.scope]: 'Read' }
 const revocations = {
@@ -17,8 +16,7 @@ const revocations = {
 }
 const http = createServer((request, response) => void route(request, response))
 http.keepAliveTimeout = 60_000
-await new Promise<void>((resolve) => http.listen(order.port ?? 0, '127.0.0.1', resolve))
-const { port } = http.address() as AddressInfo
+await new Promise<void>((resolve) => http.listen(order.port, '127.0.0.1', resolve))
 
 const options: ResourceServerOptions<typeof scopes> = {
   resource,
@@ -26,12 +24,18 @@ const options: ResourceServerOptions<typeof scopes> = {
   scopes,
   journal: () => undefined,
   // A balancer would do this: questions go to another node than revocations do.
-  fetch: (url, init) => fetch(nodePort === undefined ? url : url.replace(new URL(issuer).port, String(nodePort)), init),
+  fetch: (url, init) => fetch(url.replace(new URL(issuer).port, String(nodePort)), init),
   ...knowledge(),
 }
 const api = resourceServer(options)
-const usual = protect(api, { scope: setting.scope }, (_request, response) => end(response))
-const strict = protect(api, { scope: setting.scope, revocations: 'strict' }, (_request, response) => end(response))
+const end = (_request: unknown, response: ServerResponse): void => {
+  response.writeHead(200, { 'content-length': 2 }).end('ok')
+}
+const usual = protect(api, { scope: setting.scope }, end)
+const strict = knows === 'status list' ? usual : protect(api, { scope: setting.scope, revocations: 'strict' }, end)
+const events = knows === 'feed by push' ? revocationEvents(api) : undefined
+process.on('disconnect', () => process.exit())
+process.send?.({ port })
 
 function knowledge(): Partial<ResourceServerOptions<typeof scopes>> {
   switch (knows) {
@@ -44,14 +48,7 @@ function knowledge(): Partial<ResourceServerOptions<typeof scopes>> {
   }
 }
 
-function route(request: Parameters<typeof usual>[0], response: Parameters<typeof usual>[1]): unknown {
-  if (request.url === '/strict') return strict(request, response)
-  return usual(request, response)
+function route(request: IncomingMessage, response: ServerResponse): unknown {
+  if (request.url === '/events' && events !== undefined) return events(request, response)
+  return request.url === '/strict' ? strict(request, response) : usual(request, response)
 }
-
-function end(response: Parameters<typeof usual>[1]): void {
-  response.writeHead(200, { 'content-length': 2 }).end('ok')
-}
-
-process.on('disconnect', () => process.exit())
-process.send?.({ port })

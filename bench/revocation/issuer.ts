@@ -5,7 +5,7 @@ import { codeChallengeOf, formatOpaqueToken, resourceKey, sha256Base64url } from
 import { type CodesWanted, type IssuerOrder, type IssuerSays, setting } from './setting.ts'
 
 const order = JSON.parse(process.argv[2] ?? '{}') as IssuerOrder
-const { client, operator, resource, scope, lifetimeSeconds, user } = setting
+const { client, leaky, operator, resource, scope, lifetimeSeconds, user } = setting
 const actor = 'bench'
 const store = await openStore({ database: order.database })
 await store.migrate()
@@ -30,6 +30,12 @@ await store.createClient({
     grantTypes: ['client_credentials', 'authorization_code'],
     redirectUris: [setting.redirectUri],
   },
+  actor,
+})
+await store.createClient({
+  id: leaky.id,
+  secretHash: sha256Base64url(leaky.secret),
+  settings: { name: 'Leaky client', authenticationMethods, grantTypes: ['client_credentials'], redirectUris: [] },
   actor,
 })
 await store.createClient({
@@ -59,7 +65,10 @@ server = await createAuthorizationServer({
   issuer: order.issuer ?? `http://127.0.0.1:${port}`,
   store,
   kek: Buffer.from(order.kek, 'base64url'),
-  ...(order.statusLists ? { experimental: { tokenStatusList: 'draft-21' } } : {}),
+  leakReporters: order.reporterKeys === undefined ? [] : [{ name: 'bench', keysUrl: order.reporterKeys }],
+  ...(order.statusListSeconds === undefined
+    ? {}
+    : { experimental: { tokenStatusList: 'draft-21', statusListTtlSeconds: order.statusListSeconds } }),
 })
 server.startUpkeep()
 process.on('message', ({ codes }: CodesWanted) => void giveCodes(codes))

@@ -1,5 +1,7 @@
 import { type Connection, openConnection } from '../token/connection.ts'
-import { get, obtain, pause, revoke } from './calls.ts'
+import { get, obtain, pause, redeem, revoke, until } from './calls.ts'
+import { codesOf } from './processes.ts'
+import type { Site } from './site.ts'
 
 /** Calls to each guard, besides those that are watched, in a second. */
 export const loadPerSecond = 200
@@ -7,7 +9,7 @@ const backgroundTokens = 20
 /** A watched token is shown again so long after each answer, in milliseconds. */
 const watchEveryMs = 1
 /** After so long a guard that still accepts has failed, in milliseconds. */
-const patienceMs = 5_000
+const patienceMs = 20_000
 
 export interface Lags {
   /** From the acknowledged revocation to the last acceptance, in milliseconds; one for each round and guard; 0: none after it. */
@@ -17,27 +19,34 @@ export interface Lags {
   readonly calls: number
 }
 
+/** What is taken back: a token, by its client; or a user's grant, by its refresh token, with the access token that came of it. */
+export type TakenBack = 'tokens' | 'grants'
+
 /**
- * Takes back one token after the other while every guard is shown it all the time. All times are of this process's clock, and an
+ * Takes back one after the other while every guard is shown the token all the time. All times are of this process's clock, and an
  * acceptance counts when its answer arrives, which is later than when it was decided.
  */
-export async function measureLags(issuerPort: number, guardPorts: readonly number[], rounds: number): Promise<Lags> {
-  const issuer = await openConnection(issuerPort)
-  const load = await startLoad(issuer, guardPorts)
+export async function measureLags({ issuer, guardPorts }: Site, rounds: number, what: TakenBack): Promise<Lags> {
+  const connection = await openConnection(issuer.port)
+  const codes = what === 'grants' ? await codesOf(issuer, rounds) : []
+  for (const port of guardPorts) await until(port, '/', await obtain(connection), 200, 10_000)
+  const load = await startLoad(connection, guardPorts)
   const lags: number[] = []
   try {
     for (let round = 0; round < rounds; round++) {
-      const token = await obtain(issuer)
+      const code = codes[round]
+      const grant = code === undefined ? undefined : await redeem(connection, code)
+      const token = grant?.access_token ?? (await obtain(connection))
       const watches = await Promise.all(guardPorts.map((port) => watch(port, token)))
       await pause(10 + (round % 7) * 5)
-      await revoke(issuer, token)
+      await revoke(connection, grant?.refresh_token ?? token)
       const acknowledged = performance.now()
       const last = await Promise.all(watches.map((each) => each.lastAcceptance()))
       lags.push(...last.map((at) => Math.max(0, at - acknowledged)))
     }
   } finally {
     await load.stop()
-    issuer.close()
+    connection.close()
   }
   return { lags, wrong: load.wrong(), calls: load.calls() }
 }
@@ -64,7 +73,7 @@ async function watch(port: number, token: string): Promise<Watch> {
         refusals = 0
       } else if (status === 401) refusals += 1
       else throw new Error(`a revoked token was answered with ${status}`)
-      if (last - started > patienceMs) throw new Error('a revoked token was still accepted after 5 s')
+      if (last - started > patienceMs) throw new Error('a revoked token was still accepted after 20 s')
     }
     connection.close()
     return last

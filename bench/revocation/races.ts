@@ -1,5 +1,5 @@
 import { formPost, openConnection } from '../token/connection.ts'
-import { pause } from './calls.ts'
+import { askTokens, pause, redeem } from './calls.ts'
 import { codesOf, type Running } from './processes.ts'
 import { setting } from './setting.ts'
 
@@ -23,15 +23,11 @@ export async function raceRefreshAgainstRevoke(issuer: Running, count: number): 
   const codes = await codesOf(issuer, count)
   let [refreshed, alive] = [0, 0]
   for (const [turn, code] of codes.entries()) {
-    const first = await tokens(
-      one,
-      `grant_type=authorization_code&code=${code}&redirect_uri=${encodeURIComponent(setting.redirectUri)}&code_verifier=${setting.codeVerifier}`,
-    )
-    if (first === undefined) throw new Error('a code was not redeemed')
+    const first = await redeem(one, code)
     const offset = offsets[turn % offsets.length] ?? 0
     const [second] = await Promise.all([
       pause(Math.max(0, offset)).then(() =>
-        tokens(one, `grant_type=refresh_token&refresh_token=${first.refresh_token}`),
+        askTokens(one, `grant_type=refresh_token&refresh_token=${first.refresh_token}`),
       ),
       pause(Math.max(0, -offset)).then(() =>
         other.send(formPost('/revoke', setting.client, `token=${first.refresh_token}`)),
@@ -43,7 +39,7 @@ export async function raceRefreshAgainstRevoke(issuer: Running, count: number): 
       const { body } = await one.send(formPost('/introspect', setting.operator, `token=${token}`))
       if ((JSON.parse(body) as { active: boolean }).active) alive += 1
     }
-    const again = await tokens(
+    const again = await askTokens(
       one,
       `grant_type=refresh_token&refresh_token=${second?.refresh_token ?? first.refresh_token}`,
     )
@@ -52,17 +48,4 @@ export async function raceRefreshAgainstRevoke(issuer: Running, count: number): 
   one.close()
   other.close()
   return { races: count, refreshed, alive }
-}
-
-interface Tokens {
-  readonly access_token: string
-  readonly refresh_token: string
-}
-
-async function tokens(
-  connection: Awaited<ReturnType<typeof openConnection>>,
-  form: string,
-): Promise<Tokens | undefined> {
-  const { status, body } = await connection.send(formPost('/token', setting.client, form))
-  return status === 200 ? (JSON.parse(body) as Tokens) : undefined
 }
