@@ -5,7 +5,7 @@ import { openStore } from '@arctos/authorization-server'
 import { sha256Base64url } from '@arctos/core'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { runCommandLine } from '../src/command-line.ts'
-import { splitCommand } from './transcript.ts'
+import { patternOf, splitCommand } from './transcript.ts'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'arctos-keys-'))
 const database = join(dataDir, 'arctos.sqlite')
@@ -17,8 +17,8 @@ interface Ended {
   readonly exitCode: number | string | undefined
 }
 
-/** Runs a command in this process, on the database of this file, and gathers what it says. */
-async function run(command: string): Promise<Ended> {
+/** Runs a command in this process, on the database of this file unless another is named, and gathers what it says. */
+async function run(command: string, folder = dataDir): Promise<Ended> {
   const said = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
     vi.spyOn(process[name], 'write').mockImplementation((text) => {
@@ -28,7 +28,7 @@ async function run(command: string): Promise<Ended> {
   }
   const before = process.exitCode
   process.exitCode = 0
-  await runCommandLine(['node', 'arctos', ...splitCommand(command), '--data-dir', dataDir])
+  await runCommandLine(['node', 'arctos', ...splitCommand(command), '--data-dir', folder])
   const { exitCode } = process
   process.exitCode = before
   vi.restoreAllMocks()
@@ -141,5 +141,24 @@ describe('arctos client secret', () => {
     const [first, second] = marks
     expect((await run(`client secret remove rotating ${first}`)).stdout).toBe(`removed the secret ${first}\n`)
     expect((await run(`client secret remove rotating ${second}`)).stdout).toMatch(/It was the last one/)
+  })
+})
+
+describe('docs/guide/api-keys.md', () => {
+  it('shows what happens at a terminal', async () => {
+    const page = readFileSync(new URL('../../../docs/guide/api-keys.md', import.meta.url), 'utf8')
+    const blocks = [...page.matchAll(/^```console\n(.*?)\n```$/gms)].map(([, block = '']) => block)
+    const steps = blocks.flatMap((block) => block.split(/^\$ /m).filter(Boolean))
+    expect(steps.length).toBeGreaterThan(8)
+    const known = { KEY_ID: '', MARK: '' }
+    for (const step of steps) {
+      const [typed = '', ...lines] = step.trimEnd().split('\n')
+      const command = typed.replace('KEY_ID', known.KEY_ID).replace('MARK', known.MARK)
+      const { stdout, stderr } = await run(command.replace(/^arctos /, ''), join(dataDir, 'guide'))
+      expect(stderr, command).toBe('')
+      if (lines.join() !== '…') expect(stdout, command).toMatch(patternOf(lines))
+      known.KEY_ID = /^key id +(\S+)$/m.exec(stdout)?.[1] ?? known.KEY_ID
+      known.MARK = /^ {2}([0-9a-f]{12}) /m.exec(stdout)?.[1] ?? known.MARK
+    }
   })
 })

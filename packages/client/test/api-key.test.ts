@@ -1,10 +1,16 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { inspect } from 'node:util'
+import { readFile, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { inspect, promisify } from 'node:util'
 import { makeKeySecret } from '@arctos/authorization-server'
 import { apiKey, bearerHeaders } from '@arctos/client'
 import { decodeJwt } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { type Arctos, startArctos } from './support/arctos.ts'
+import { temporaryFolder } from './support/shared-stores.ts'
+
+const root = new URL('../../..', import.meta.url)
 
 /** An API key of the service, for one API. */
 async function makeKey({ store }: Arctos, resource: string): Promise<{ readonly id: string; readonly key: string }> {
@@ -71,5 +77,29 @@ describe('a program with an API key', () => {
   ])('is refused with a wrong %s', (_, wrong) => {
     const right = { issuer: 'https://as.example.com', key: 'a-key', resource: 'https://api.example.com' }
     expect(() => apiKey({ ...right, ...wrong })).toThrow(expect.objectContaining({ code: 'invalid_option' }))
+  })
+})
+
+describe('docs/guide/api-keys.md', () => {
+  it('has a program and a command that work', async () => {
+    const arctos = await startArctos()
+    const { issuer, jwtApi: resource } = arctos
+    const { key } = await makeKey(arctos, resource)
+    const page = await readFile(new URL('docs/guide/api-keys.md', root), 'utf8')
+    const [, name = '', program = ''] = /```ts\n\/\/ file: (\S+)\n(.*?)```/s.exec(page) ?? []
+    const [, command = ''] = /```sh\n(curl.*?)```/s.exec(page) ?? []
+    const folder = await temporaryFolder()
+    await symlink(new URL('node_modules', root), join(folder, 'node_modules'))
+    await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
+    await writeFile(join(folder, name), program)
+    await writeFile(join(folder, 'key.txt'), key)
+    const { NODE_OPTIONS: _, ...environment } = process.env
+    const options = { cwd: folder, env: { ...environment, ISSUER: issuer, RESOURCE: resource, API_KEY: key } }
+    const [ran, curled] = await Promise.all([
+      promisify(execFile)(process.execPath, ['--conditions=arctos-source', join(folder, name)], options),
+      promisify(execFile)('sh', ['-c', command], options),
+    ])
+    expect([ran.stdout, ran.stderr]).toEqual(['200 service\n', ''])
+    expect(JSON.parse(curled.stdout)).toMatchObject({ token_type: 'Bearer', expires_in: 300, scope: 'read' })
   })
 })
