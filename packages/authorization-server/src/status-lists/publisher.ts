@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { encodeHeader, encodeStatusList, type SigningKey, signCompactJwsAsync, statusListType } from '@arctos/core'
 import type { KeyEncryptionKey } from '../keys/key-encryption.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
@@ -97,6 +98,8 @@ async function* takenBack(store: Store, list: string): AsyncGenerator<number> {
       const page: TakenBack = await store.readTakenBack({ list, among, after, limit: pageSize })
       yield* page.indexes
       after = page.after
+      // SQLite answers within the turn: without this, one page would follow the other, and nobody else had a turn.
+      await setImmediate()
     }
   }
 }
