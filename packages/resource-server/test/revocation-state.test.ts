@@ -249,7 +249,7 @@ describe('the state of revocations', () => {
     for (let at = 0; at < count; at += 1) state.add({ kind: 'grant', grantId: `g${at}` }, now)
     state.add({ kind: 'grant', grantId: 'later' }, now + 300)
     const sizes: number[] = []
-    for (let pass = 0; pass < 10; pass += 1) {
+    for (let pass = 0; pass < 40; pass += 1) {
       state.sweep(now + 610 + pass)
       sizes.push(state.size)
     }

@@ -52,8 +52,8 @@ type Match = EntryMatch | 'its status' | 'longer life than longestTokenLifeSecon
 
 /** How often everything is looked through for what is over. */
 const sweepSeconds = 60
-/** How much of it at once, and how long a pause at least follows: a millisecond or two of work in ten. */
-const sweepSlots = 2 ** 17
+/** How much of it at once, and how long a pause at least follows: a segment at a time, a few milliseconds of work. */
+const sweepSlots = 2 ** 15
 const sweepPauseSeconds = 0.01
 
 /**
