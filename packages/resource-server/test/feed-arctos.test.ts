@@ -18,7 +18,7 @@ let store: Store
 let server: AuthorizationServer
 let stopUpkeep: () => Promise<void>
 /** Asks the authorization server of these tests without a socket between. */
-const fetch = (url: string, init: RequestInit) => server.handle(new Request(url, init), { address: '192.0.2.1' })
+const fetch = async (url: string, init: RequestInit) => server.handle(new Request(url, init), { address: '192.0.2.1' })
 
 beforeAll(async () => {
   store = await openStore({ database: ':memory:' })

@@ -68,7 +68,7 @@ export function createFeed(options: FeedOptions): Feed {
 
   return {
     poll: (stream, request, nowSeconds) => answerPoll(parts, stream, request, nowSeconds),
-    snapshot: ({ audience, resourceKey }) => makeSnapshot({ name: audience, resourceKey }),
+    snapshot: ({ audience, resourceKey, acked }) => makeSnapshot({ name: audience, resourceKey }, acked),
     streamChanged(streamId) {
       for (const end of [...(waiting.get(streamId) ?? [])]) end()
       void pusher?.look().catch(() => undefined)

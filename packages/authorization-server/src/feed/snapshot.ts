@@ -19,10 +19,16 @@ export interface Snapshot {
   readonly body: Uint8Array<ArrayBuffer>
   /** A JWT that vouches for the body: typ `revocation-snapshot+jwt`, signed like events. */
   readonly header: string
+  /** The number up to which it is complete. */
+  readonly head: number
 }
 
-/** Makes a snapshot for an audience; guards that start together share one. Throws `StoreUnavailable` without a log to read. */
-export type SnapshotMaker = (audience: Audience) => Promise<Snapshot>
+/**
+ * Makes a snapshot for an audience; guards that start together share one. Throws `StoreUnavailable` without a log to read.
+ *
+ * @param least where the stream begins: a snapshot that ends before would leave a gap that nothing fills
+ */
+export type SnapshotMaker = (audience: Audience, least: number) => Promise<Snapshot>
 
 interface Kept {
   readonly madeAt: number
@@ -79,13 +85,16 @@ export function createSnapshotMaker(
       },
       snapshotType,
     )
-    return { body: bytes, header }
+    return { body: bytes, header, head: position.head }
   }
 
-  return (audience) => {
+  return async (audience, least) => {
     const name = audience.name
     const known = kept.get(name)
-    if (known !== undefined && performance.now() - known.madeAt < keptMs) return known.snapshot
+    if (known !== undefined && performance.now() - known.madeAt < keptMs) {
+      const snapshot = await known.snapshot
+      if (snapshot.head >= least) return snapshot
+    }
     const made = { madeAt: performance.now(), snapshot: build(audience).then((body) => vouch(audience, body)) }
     kept.delete(name)
     kept.set(name, made)

@@ -156,8 +156,8 @@ function startFeed(
     order,
     freshness,
     metrics,
-    async synchronise(answer, askedAt) {
-      const trouble = await synchronise(answer, askedAt, { ...expectation, keys, order, sink, now })
+    async synchronise(answer, askedAt, least) {
+      const trouble = await synchronise(answer, askedAt, least, { ...expectation, keys, order, sink, now })
       // A key that was withdrawn while events were missed is no longer published; who cannot be asked is asked again later.
       if (trouble === undefined) await registry.reloadKeysOf(issuer).catch(() => {})
       return trouble

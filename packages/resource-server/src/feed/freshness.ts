@@ -32,7 +32,8 @@ export function createFreshness(elapsed: () => number): Freshness {
       return confirmedAt
     },
     confirm(askedAt) {
-      if (askedAt < doubtedAt) return
+      // Before the first question nothing was asked, so that an answer to it confirms nothing.
+      if (askedAt <= doubtedAt) return
       knownAt = Math.max(knownAt, askedAt)
       confirmedAt = knownAt
       for (const end of [...waiting]) end(true)

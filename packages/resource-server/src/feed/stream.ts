@@ -26,6 +26,8 @@ export interface Polled {
 }
 
 export interface PollRequest {
+  /** 0 to be told of none. */
+  readonly maxEvents?: number
   readonly returnImmediately: boolean
   readonly ack: readonly string[]
   readonly setErrs: Readonly<Record<string, SetError>>

@@ -28,8 +28,17 @@ export interface SubscriptionOptions {
   readonly order: FeedOrder
   readonly freshness: Freshness
   readonly metrics: FeedMetrics
-  /** Verifies a snapshot and applies it. @param askedAt epoch seconds */
-  readonly synchronise: (answer: SnapshotAnswer, askedAt: number) => Promise<Trouble | undefined>
+  /**
+   * Verifies a snapshot and applies it.
+   *
+   * @param askedAt epoch seconds
+   * @param least where the log is known to have been: one that ends before would leave a gap that nothing fills
+   */
+  readonly synchronise: (
+    answer: SnapshotAnswer,
+    askedAt: number,
+    least: LogEnd | undefined,
+  ) => Promise<Trouble | undefined>
   /** Epoch milliseconds. */
   readonly now: () => number
   /** Milliseconds of a clock that never steps. */
@@ -59,6 +68,12 @@ const doubtAfter = 5
 
 type Verification = Extract<Effect, { kind: 'verification' }>
 
+/** Where a log that numbers its events ends. */
+export interface LogEnd {
+  readonly epoch: number
+  readonly head: number
+}
+
 interface Heartbeat {
   readonly state: string
   readonly askedAt: number
@@ -73,8 +88,8 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   let isSynced = false
   /** Whether the next poll is to be answered at once: something is to be known before anybody can be let in. */
   let isUrgent = true
-  /** The highest head that the log of this epoch had. */
-  let highest = 0
+  /** Where the log was seen last. */
+  let seen: LogEnd | undefined
   let timesBehind = 0
   /** Of an answer that did not have everything: what to reach, and when it was asked for. */
   let target: { readonly head: number; readonly askedAt: number } | undefined
@@ -107,19 +122,33 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     return made
   }
 
+  /** Where the log is now, which a snapshot has to reach: what came before this stream will not come by it. */
+  const look = async ({ pollEndpoint }: Stream): Promise<Trouble | undefined> => {
+    if (pollEndpoint === undefined) return undefined
+    const request = { maxEvents: 0, returnImmediately: true, ack: [], setErrs: {} }
+    const answer = await client.poll(pollEndpoint, request, 0)
+    if (isTrouble(answer)) return answer
+    const { epoch, head } = answer
+    if (epoch === undefined || head === undefined) return { problem: 'poll: without epoch and head' }
+    seen = { epoch, head }
+    return undefined
+  }
+
   const sync = async ({ snapshotEndpoint }: TransmitterMetadata, of: Stream): Promise<Trouble | undefined> => {
     if (snapshotEndpoint !== undefined) {
+      const behind = await look(of)
+      if (behind !== undefined) return behind
       const askedAt = options.now() / 1_000
       const answer = await client.snapshot(snapshotEndpoint, of)
       if (isTrouble(answer)) return answer
-      const trouble = await options.synchronise(answer, askedAt)
+      const trouble = await options.synchronise(answer, askedAt, seen)
       if (trouble !== undefined) {
         if (trouble.reason !== undefined) metrics.event('refused', trouble.reason)
         return trouble
       }
       metrics.resynced()
     }
-    highest = order.position
+    if (order.epoch !== undefined) seen = { epoch: order.epoch, head: order.position }
     timesBehind = 0
     target = undefined
     isSynced = true
@@ -217,8 +246,8 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       const { epoch, head, moreAvailable } = answer
       if (epoch === undefined || head === undefined) return { problem: 'poll: without epoch and head' }
       if (epoch !== order.epoch) return { problem: 'poll: another epoch', lost: 'sync' }
-      if (head < highest) return fellBehind()
-      highest = head
+      if (head < (seen?.head ?? 0)) return fellBehind()
+      seen = { epoch, head }
       timesBehind = 0
       if (moreAvailable) {
         target ??= { head, askedAt }

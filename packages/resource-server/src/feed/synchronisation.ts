@@ -9,6 +9,7 @@ import type { FeedOrder } from './order.ts'
 import { keyOf } from './receiver.ts'
 import { applySnapshot, isBodyOf, type SnapshotSink } from './snapshot.ts'
 import type { SnapshotAnswer } from './stream.ts'
+import type { LogEnd } from './subscription.ts'
 import type { Trouble } from './trouble.ts'
 
 export interface SynchronisationOptions extends SecurityEventExpectation {
@@ -27,10 +28,12 @@ const ageLimitSeconds = 60
  * only grow. The order begins anew at its head. PROTOCOL §6
  *
  * @param askedAt epoch seconds
+ * @param least where the log is known to have been, if it is one that numbers its events
  */
 export async function synchronise(
   { statement, body }: SnapshotAnswer,
   askedAt: number,
+  least: LogEnd | undefined,
   options: SynchronisationOptions,
 ): Promise<Trouble | undefined> {
   const unverified = decodeUnverifiedSecurityEvent(statement, 'revocationSnapshot')
@@ -42,6 +45,7 @@ export async function synchronise(
     if ('problem' in snapshot) return refused(snapshot.problem)
     // An old one, kept by whoever stands between, would hide what was taken back since.
     if (snapshot.issuedAt < askedAt - ageLimitSeconds - options.clockToleranceSeconds) return refused('old')
+    if (least !== undefined && snapshot.epoch === least.epoch && snapshot.head < least.head) return refused('behind')
     if (!(await isBodyOf(snapshot, body))) return refused('digest')
     const trouble = await applySnapshot(snapshot, body, options.sink)
     if (trouble === undefined) options.order.reset(snapshot.epoch, snapshot.head)
