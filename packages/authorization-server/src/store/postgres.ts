@@ -29,6 +29,8 @@ export function openPostgres(url: string, options: PostgresOptions): Engine {
   // A quarter of the connections for batches and a quarter for those who wait, so that neither keeps out the other, or reads.
   const share = Math.max(1, Math.floor(connections / 4))
   const stragglers = createStragglers(run, share, options.random)
+  // Apart from them, for the numbering of what was taken back must not wait for whoever waits for a row.
+  const bulk = createStragglers(run, Math.max(2, share), options.random)
 
   const runBatch = async (arrivals: readonly Arrival[]): Promise<readonly Settled<unknown>[]> => {
     const claims = arrivals.map(claimOf)
@@ -61,7 +63,7 @@ export function openPostgres(url: string, options: PostgresOptions): Engine {
       const row = stragglers.awaitedRow(change)
       if (row === undefined && !change.verb.bulk) return enqueue(change)
       const claim = claimOf({ change, arrivedAt: performance.now() })
-      return row === undefined ? stragglers.alone(claim) : stragglers.await(row, claim)
+      return row === undefined ? bulk.alone(claim) : stragglers.await(row, claim)
     },
     migrate: () => migrate(pool),
     pendingMigrations: () => pendingMigrations(pool),
