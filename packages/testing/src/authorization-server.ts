@@ -38,7 +38,7 @@ export interface TestAuthorizationServer {
   readonly signingKey: () => TestKey
   /** Adds an API. */
   readonly addResource: (resource: TestResource) => Promise<void>
-  /** The credential with which the server of an API introspects its tokens (RFC 7662). */
+  /** The credential with which the server of an API introspects its tokens (RFC 7662), and is told what is taken back. */
   readonly introspectionCredential: (resource?: string) => Promise<TestCredential>
   /** Signs with a new key from now on; with `withdraw` the old ones are gone. A second passes. Returns the new `kid`. */
   readonly rotateKeys: (options?: { readonly withdraw?: boolean }) => Promise<string>
@@ -83,6 +83,8 @@ export async function testAuthorizationServer(
   const store = await openStore({ database: ':memory:', now: clock.now, environment: 'test' })
   await store.migrate()
   server = await createAuthorizationServer({ issuer, store, kek: randomBytes(32), signingAlgorithm, now: clock.now })
+  // What was taken back is numbered by it, and so told to guards.
+  const stopUpkeep = server.startUpkeep()
   const { keys } = server.context
   const registration = createRegistration(store)
   for (const resource of resources) await registration.resource(resource)
@@ -95,7 +97,7 @@ export async function testAuthorizationServer(
   const { accessToken, revoke } = createAccessTokens({ server, registration, clock, signingKey })
 
   const close = async (): Promise<void> => {
-    await listening?.close(0)
+    await Promise.all([listening?.close(0), stopUpkeep()])
     await store.close()
   }
   return {

@@ -1,5 +1,5 @@
 /** What is out of order at the authorization server. */
-export type OutageOf = 'jwks' | 'metadata' | 'token' | 'introspection' | 'revocation' | 'all'
+export type OutageOf = 'jwks' | 'metadata' | 'token' | 'introspection' | 'revocation' | 'feed' | 'all'
 
 /**
  * In which way: `error` answers 500, `page` answers 200 with HTML, `redirect` sends elsewhere, `foreign` answers with another
@@ -27,6 +27,7 @@ const paths: Readonly<Record<Exclude<OutageOf, 'all'>, RegExp>> = {
   token: /\/token$/,
   introspection: /\/introspect$/,
   revocation: /\/revoke$/,
+  feed: /\/ssf\//,
 }
 
 export function createOutages(): Outages {

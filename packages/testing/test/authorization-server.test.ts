@@ -144,6 +144,31 @@ describe('rotateKeys', () => {
   })
 })
 
+describe('the revocation feed', () => {
+  it('tells a guard what was taken back, and can be out of order', async () => {
+    const as = await start()
+    const { issuer, fetch, clock } = as
+    const revocations = await as.introspectionCredential()
+    const options = { resource, scopes, authorizationServers: [issuer], fetch, now: clock.now, journal: () => {} }
+    const api = resourceServer({ ...options, revocations })
+    onTestFinished(api.close)
+    const token = await as.accessToken()
+    const verdict = async () => {
+      const headers = { authorization: `Bearer ${token}` }
+      const decision = await api.authorize({ method: 'GET', url: '/', headers }, { revocations: 'strict' })
+      return decision.ok ? 'good' : decision.reason
+    }
+    expect(await verdict()).toBe('good')
+    const restore = as.outage('feed')
+    clock.advance('6s')
+    expect(await verdict()).toBe('revocation.stale')
+    restore()
+    await expect.poll(verdict, { timeout: 10_000 }).toBe('good')
+    await as.revoke(token)
+    await expect.poll(verdict, { timeout: 10_000 }).toBe('token.revoked')
+  })
+})
+
 describe('outage', () => {
   it.each(['error', 'page', 'redirect'] as const)('keeps a guard from the keys: %s', async (kind) => {
     const as = await start()
