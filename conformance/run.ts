@@ -29,7 +29,7 @@ try {
     {
       config: false,
       root: resolve(import.meta.dirname, '..'),
-      include: ['conformance/rfc*.ts', 'conformance/arctos.ts'],
+      include: ['conformance/rfc*.ts', 'conformance/ssf.ts', 'conformance/arctos.ts'],
       // One after the other: the server may count sign-ins, and some scenarios send many requests at once.
       fileParallelism: false,
       pool: 'forks',

@@ -21,6 +21,7 @@ export type VariableName =
   | 'PASSWORD'
   | 'RS_CLIENT_ID'
   | 'RS_CLIENT_SECRET'
+  | 'PUSH_ENDPOINT'
   | 'RS2_ID'
   | 'RS2_SECRET'
   | 'PKJWT_CLIENT_ID'

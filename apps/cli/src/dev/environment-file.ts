@@ -1,7 +1,15 @@
 import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ConfigurationError } from '../configuration.ts'
-import { redirectUri, type Samples, sampleScope, sampleScope2, sampleUserScope, sampleWriteScope } from './samples.ts'
+import {
+  redirectUri,
+  type Samples,
+  samplePushEndpoint,
+  sampleScope,
+  sampleScope2,
+  sampleUserScope,
+  sampleWriteScope,
+} from './samples.ts'
 
 /** Throws unless the file can be made: better before anything is started than after. */
 export function checkEnvironmentFile(file: string): void {
@@ -32,6 +40,7 @@ export function writeEnvironmentFile(file: string, issuer: string, samples: Samp
     PASSWORD: samples.password.reveal(),
     RS_CLIENT_ID: samples.resourceServer.id,
     RS_CLIENT_SECRET: samples.resourceServer.secret.reveal(),
+    PUSH_ENDPOINT: samplePushEndpoint,
     RS2_ID: samples.resourceServer2.id,
     RS2_SECRET: samples.resourceServer2.secret.reveal(),
     PKJWT_CLIENT_ID: samples.keyClientId,

@@ -43,6 +43,8 @@ export interface SampleClient {
 }
 
 export const redirectUri = 'http://127.0.0.1:8765/callback'
+/** Where security events for the first API may be pushed to; somebody has to listen there. */
+export const samplePushEndpoint = 'http://127.0.0.1:8766/events'
 export const sampleScope = 'read'
 export const sampleWriteScope = 'write'
 export const sampleScope2 = 'archive'
@@ -114,7 +116,10 @@ export async function registerSamples(store: Store, key: KeyEncryptionKey, apiOr
       keys: [publicPart(privateJwk) as NonNullable<ClientSettings['keys']>[number]],
     },
   )
-  await registerClient(store, samples.resourceServer, resourceServerSettings('Sample notes API', audience))
+  await registerClient(store, samples.resourceServer, {
+    ...resourceServerSettings('Sample notes API', audience),
+    pushEndpoints: [samplePushEndpoint],
+  })
   await registerClient(store, samples.resourceServer2, resourceServerSettings('Sample archive API', audience2))
   await registerUser(store, samples)
   await registerKey(store, samples, apiKey.hash)
