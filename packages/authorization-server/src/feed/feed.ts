@@ -1,4 +1,4 @@
-import { deriveKey, seal, unseal } from '@arctos/core'
+import { createRecentCache, deriveKey, seal, unseal } from '@arctos/core'
 import type { Journal } from '../journal.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
 import type { Store } from '../store/store.ts'
@@ -48,8 +48,14 @@ export function createFeed(options: FeedOptions): Feed {
   const makeSnapshot = createSnapshotMaker(issuer, store, tail, signer, () => Math.floor(now() / 1_000))
   const waiting = new Map<string, Set<() => void>>()
 
-  const changed: PollParts['changed'] = (streamId, until) =>
+  // Whoever read a stream before it changed must not sleep over that, so changes are counted.
+  const versions = createRecentCache<string, number>(10_000)
+  let changes = 0
+  const versionOf = (streamId: string): number => versions.get(streamId) ?? 0
+
+  const changed: PollParts['changed'] = (streamId, since, until) =>
     new Promise((resolve) => {
+      if (until.aborted || versionOf(streamId) !== since) return resolve()
       const waiters = waiting.get(streamId) ?? new Set()
       waiting.set(streamId, waiters)
       const end = (): void => {
@@ -60,16 +66,17 @@ export function createFeed(options: FeedOptions): Feed {
       }
       waiters.add(end)
       until.addEventListener('abort', end)
-      if (until.aborted) end()
     })
   const times = { holdMs: usualHoldMs, ...usualPushTimes, ...options.times }
-  const parts = { issuer, store, tail, progress, signer, changed, holdMs: times.holdMs }
+  const parts = { issuer, store, tail, progress, signer, versionOf, changed, holdMs: times.holdMs }
   let pusher: Pusher | undefined
 
   return {
     poll: (stream, request, nowSeconds) => answerPoll(parts, stream, request, nowSeconds),
     snapshot: ({ audience, resourceKey, acked }) => makeSnapshot({ name: audience, resourceKey }, acked),
     streamChanged(streamId) {
+      changes += 1
+      versions.set(streamId, changes)
       for (const end of [...(waiting.get(streamId) ?? [])]) end()
       void pusher?.look().catch(() => undefined)
     },

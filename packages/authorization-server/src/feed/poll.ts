@@ -36,8 +36,10 @@ export interface PollParts {
   readonly progress: Progress
   readonly signer: EventSigner
   readonly holdMs: number
-  /** Resolves when this node changes the stream, or at the end of the signal. */
-  readonly changed: (streamId: string, until: AbortSignal) => Promise<void>
+  /** How often this node changed a stream, more or less: another number means that it did. */
+  readonly versionOf: (streamId: string) => number
+  /** Resolves when this node has changed the stream since that version, or at the end of the signal. */
+  readonly changed: (streamId: string, since: number, until: AbortSignal) => Promise<void>
 }
 
 /** Answers a poll; throws `feed.stream_unknown` when the stream goes meanwhile, and `StoreUnavailable` without a log to read. */
@@ -49,6 +51,7 @@ export async function answerPoll(
 ): Promise<PollAnswer> {
   const { tail, progress } = parts
   const deadline = performance.now() + parts.holdMs
+  let version = parts.versionOf(known.id)
   let position = await tail.refresh()
   let stream = await progress.settle(known, request.done, nowSeconds)
   for (;;) {
@@ -56,28 +59,31 @@ export async function answerPoll(
     const isEmpty = Object.keys(answer.sets).length === 0
     const mayWait = request.isHeld && request.maxEvents > 0 && performance.now() < deadline && !tail.isStopped()
     if (!isEmpty || !mayWait) return answer
-    const hadChange = await news(parts, stream, position, deadline)
+    await news(parts, stream, version, position, deadline)
+    const now = parts.versionOf(stream.id)
     const last = tail.last()
     position = last === undefined || last.ageMs > staleMs ? await tail.refresh() : last.position
     // Before anything is delivered it has to be clear that the stream still is there, and still wants it.
-    if (hadChange || (await progress.next(stream, 1)).rows.length > 0) {
-      const now = await parts.store.readStream(stream)
-      if (now === undefined) throw new Refusal('feed.stream_unknown', { check: 'stream_id' })
-      stream = now
+    if (now !== version || (await progress.next(stream, 1)).rows.length > 0) {
+      const again = await parts.store.readStream(stream)
+      if (again === undefined) throw new Refusal('feed.stream_unknown', { check: 'stream_id' })
+      stream = again
+      version = now
     }
   }
 }
 
-/** Waits for the log to move or this node to change the stream; says whether it did the latter. */
-async function news(parts: PollParts, stream: Stream, position: LogPosition, deadline: number): Promise<boolean> {
+/** Waits for the log to move, or for this node to change the stream. */
+async function news(
+  { tail, changed }: PollParts,
+  { id }: Stream,
+  version: number,
+  position: LogPosition,
+  deadline: number,
+): Promise<void> {
   const over = new AbortController()
-  let hadChange = false
-  const change = parts.changed(stream.id, over.signal).then(() => {
-    hadChange = !over.signal.aborted
-  })
-  await Promise.race([parts.tail.moved(position, deadline, over.signal), change])
+  await Promise.race([tail.moved(position, deadline, over.signal), changed(id, version, over.signal)])
   over.abort()
-  return hadChange
 }
 
 async function answerNow(

@@ -47,7 +47,8 @@ export interface PushParts {
   readonly journal: Journal
   readonly newId: () => string
   readonly openAuthorization: (streamId: string, sealed: string) => string
-  readonly changed: (streamId: string, until: AbortSignal) => Promise<void>
+  readonly versionOf: (streamId: string) => number
+  readonly changed: (streamId: string, since: number, until: AbortSignal) => Promise<void>
   readonly times: PushTimes
 }
 
@@ -65,6 +66,8 @@ interface Duty {
   allowed: readonly string[]
   /** By the monotonic clock. */
   leasedUntil: number
+  /** Of the stream, when it was read. */
+  version: number
   readonly over: AbortController
   done: Promise<void>
 }
@@ -76,6 +79,7 @@ export function startPusher(parts: PushParts): Pusher {
   const duties = new Map<string, Duty>()
   let stopped = false
   let looking: Promise<void> | undefined
+  let again: Promise<void> | undefined
 
   const lease = async (): Promise<void> => {
     // An idle node writes nothing.
@@ -94,7 +98,8 @@ export function startPusher(parts: PushParts): Pusher {
 
   const begin = (stream: Stream, allowed: readonly string[], leasedUntil: number): void => {
     if (stopped) return
-    const duty: Duty = { stream, allowed, leasedUntil, over: new AbortController(), done: Promise.resolve() }
+    const over = new AbortController()
+    const duty: Duty = { stream, allowed, leasedUntil, version: 0, over, done: Promise.resolve() }
     duties.set(stream.id, duty)
     duty.done = pushStream(parts, duty)
       .catch((error: unknown) => {
@@ -104,11 +109,20 @@ export function startPusher(parts: PushParts): Pusher {
       .finally(() => duties.delete(stream.id))
   }
 
+  // A look that is under way may have missed what happened since it began: then there is one more behind it.
   const look = (): Promise<void> => {
-    looking ??= lease().finally(() => {
-      looking = undefined
-    })
-    return looking
+    if (looking === undefined) {
+      looking = lease().finally(() => {
+        looking = undefined
+      })
+      return looking
+    }
+    const next = (): Promise<void> => {
+      again = undefined
+      return look()
+    }
+    again ??= looking.then(next, next)
+    return again
   }
   // What fails now is tried again the next time; leases that are not renewed end by themselves.
   const lookAgain = (): void => void look().catch(() => undefined)
@@ -121,7 +135,7 @@ export function startPusher(parts: PushParts): Pusher {
     async stop() {
       stopped = true
       clearInterval(timer)
-      await looking?.catch(() => undefined)
+      await (again ?? looking)?.catch(() => undefined)
       const had = duties.size > 0
       for (const duty of duties.values()) duty.over.abort()
       await Promise.all([...duties.values()].map(({ done }) => done))
@@ -138,6 +152,7 @@ async function pushStream(parts: PushParts, duty: Duty): Promise<void> {
   let failures = 0
   let refusals = 0
   while (!duty.over.signal.aborted) {
+    duty.version = parts.versionOf(duty.stream.id)
     const position = await refreshed(tail)
     const stream = position && (await store.readStream(duty.stream).catch(() => undefined))
     if (position === undefined || stream === undefined || !isLeased(duty)) {
@@ -279,7 +294,7 @@ function note({ journal }: PushParts, { clientId, id }: Stream, delivery: Delive
 async function pause(parts: PushParts, duty: Duty, ms: number): Promise<void> {
   const round = new AbortController()
   const timer = setTimeout(() => round.abort(), ms)
-  await parts.changed(duty.stream.id, AbortSignal.any([round.signal, duty.over.signal]))
+  await parts.changed(duty.stream.id, duty.version, AbortSignal.any([round.signal, duty.over.signal]))
   clearTimeout(timer)
 }
 
@@ -289,6 +304,6 @@ async function waitForNews(parts: PushParts, duty: Duty, position: LogPosition, 
   const until = AbortSignal.any([round.signal, duty.over.signal])
   // Another node's changes of the stream show when it is read again.
   const deadline = Math.min(due, performance.now() + parts.times.heartbeatMs)
-  await Promise.race([parts.tail.moved(position, deadline, until), parts.changed(duty.stream.id, until)])
+  await Promise.race([parts.tail.moved(position, deadline, until), parts.changed(duty.stream.id, duty.version, until)])
   round.abort()
 }
