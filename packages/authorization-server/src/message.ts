@@ -14,5 +14,5 @@ export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   /** Bytes are written as they are. */
-  readonly body: string | Uint8Array<ArrayBuffer> | null
+  readonly body: string | Uint8Array | null
 }

@@ -21,7 +21,9 @@ export function jsonAnswer(body: string, status = 200, headers?: Readonly<Record
 
 /** The same answer for those who speak Fetch. To HEAD it is the same without its body. */
 export function toResponse({ status, headers, body }: Answer, request: { readonly method: string }): Response {
-  return new Response(request.method === 'HEAD' ? null : body, { status, headers })
+  // Bytes of ours never lie in memory that another thread shares, which the type cannot say.
+  const content = body as string | Uint8Array<ArrayBuffer> | null
+  return new Response(request.method === 'HEAD' ? null : content, { status, headers })
 }
 
 /** The answer of a refusal at an OAuth endpoint: the row's status and code, its fixed sentence, the receipt. RFC 6749 §5.2 */
