@@ -157,6 +157,7 @@ export function* endGrantsOf(
   return rows.length + (yield* endKeysOf(transaction, whose, { reason, actor, initiator }))
 }
 
+// Only the resources of a grant are told of its end: whoever derives tokens from it for another one has to add that one.
 const toldColumns = 'id, user_id, client_id, resources'
 
 function* tellGrants(
