@@ -1,6 +1,6 @@
 import { Refusal, statusListType } from '@arctos/core'
 import type { ServerContext } from '../context.ts'
-import { accepts } from '../http/accept.ts'
+import { accepts, acceptsEncoding } from '../http/accept.ts'
 import { refusalAnswer } from '../http/answer.ts'
 import { matchesEntityTag } from '../http/entity-tag.ts'
 import { enter } from '../http/entry.ts'
@@ -43,10 +43,20 @@ async function answerList(lists: StatusLists, request: ProgramRequest, target: s
     throw new Refusal('request.not_acceptable', { check: 'accept', expected: mediaType })
   const served = await lists.read(pathname.slice(pathname.lastIndexOf('/') + 1))
   if (served === undefined) throw new Refusal('page.not_found', { check: 'status list' })
-  const { token, etag, maxAgeSeconds } = served
-  const headers = { ...shared, 'cache-control': `public, max-age=${maxAgeSeconds}`, etag, vary: 'accept' }
+  const { token, gzipped, hash, maxAgeSeconds } = served
+  const isGzip = acceptsEncoding(request.headers.get('accept-encoding'), 'gzip')
+  // The tag of a representation: one that is compressed is another one (RFC 9110 §8.8.3).
+  const etag = isGzip ? `"${hash}-gzip"` : `"${hash}"`
+  const headers = {
+    ...shared,
+    'cache-control': `public, max-age=${maxAgeSeconds}`,
+    etag,
+    vary: 'accept, accept-encoding',
+  }
   if (matchesEntityTag(request.headers.get('if-none-match'), etag)) return { status: 304, headers, body: null }
-  return { status: 200, headers: { ...headers, 'content-type': mediaType }, body: token }
+  const typed = { ...headers, 'content-type': mediaType }
+  if (isGzip) return { status: 200, headers: { ...typed, 'content-encoding': 'gzip' }, body: gzipped }
+  return { status: 200, headers: typed, body: token }
 }
 
 /** The addresses of all lists. draft-ietf-oauth-status-list-21 §9.3 */

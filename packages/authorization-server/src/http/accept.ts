@@ -19,6 +19,16 @@ export function accepts(accept: string | null, type: string): boolean {
   return covering !== undefined && weightOf(accept, covering) > 0
 }
 
+/** Whether a sender takes a content coding: by its name or `*`, and never where it says nothing. RFC 9110 §12.5.3 */
+export function acceptsEncoding(accept: string | null, coding: string): boolean {
+  const named = (accept ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((range) => range.split(';')[0]?.trim())
+  const covering = [coding, '*'].find((name) => named.includes(name))
+  return covering !== undefined && weightOf(accept ?? '', covering) > 0
+}
+
 /** How much a sender wants a type: 0 where it does not name it, or names it to exclude it. */
 function weightOf(accept: string, type: string): number {
   for (const range of accept.toLowerCase().split(',')) {

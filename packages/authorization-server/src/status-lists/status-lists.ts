@@ -1,3 +1,5 @@
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
 import { createRecentCache, sha256Base64url } from '@arctos/core'
 import type { KeyEncryptionKey } from '../keys/key-encryption.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
@@ -14,7 +16,10 @@ export const statusListDraft = 'draft-21'
 /** What is published under an address. */
 export interface ServedStatusList {
   readonly token: string
-  readonly etag: string
+  /** The same, compressed: base64 within base64 is a third larger than it has to be, twice. */
+  readonly gzipped: Uint8Array<ArrayBuffer>
+  /** SHA-256 of the token. */
+  readonly hash: string
   /** Until the next one is expected (seconds). */
   readonly maxAgeSeconds: number
 }
@@ -51,6 +56,8 @@ export interface StatusListsOptions {
   readonly ttlSeconds: number
 }
 
+const compress = promisify(gzip)
+
 const knownBuckets = 10_000
 const keptTokens = 128
 
@@ -64,7 +71,7 @@ export function createStatusLists(options: StatusListsOptions): StatusLists {
   const brief = poolOf(2 * longestAccessSeconds)
   const lasting = poolOf(refreshAbsoluteSeconds + longestAccessSeconds)
   const buckets = createRecentCache<string, StatusPlace>(knownBuckets)
-  const tokens = createRecentCache<string, { version: number; token: string; etag: string }>(keptTokens)
+  const tokens = createRecentCache<string, KeptToken>(keptTokens)
 
   const readOnce = async (id: string) => {
     const kept = tokens.get(id)
@@ -72,11 +79,10 @@ export function createStatusLists(options: StatusListsOptions): StatusLists {
     if (row === undefined) return undefined
     const { version, now, issuedAt } = row
     const text = row.token
-    const served = text === undefined ? kept : { version, token: text, etag: `"${sha256Base64url(text)}"` }
+    const served = text === undefined ? kept : await keptOf(version, text)
     if (served === undefined) return undefined
     if (served !== kept) tokens.set(id, served)
-    const { token, etag } = served
-    return { token, etag, maxAgeSeconds: issuedAt + ttlSeconds - now }
+    return { ...served, maxAgeSeconds: issuedAt + ttlSeconds - now }
   }
 
   return {
@@ -113,6 +119,14 @@ export function createStatusLists(options: StatusListsOptions): StatusLists {
       return lists.filter(({ published }) => published.version > 0).map(({ id }) => uriOf(id))
     },
   }
+}
+
+interface KeptToken extends Omit<ServedStatusList, 'maxAgeSeconds'> {
+  readonly version: number
+}
+
+async function keptOf(version: number, token: string): Promise<KeptToken> {
+  return { version, token, gzipped: await compress(token), hash: sha256Base64url(token) }
 }
 
 function lasts(served: ServedStatusList): ServedStatusList {

@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib'
 import {
   decodeUnverifiedStatusList,
   importVerificationKey,
@@ -16,7 +17,7 @@ import { decoyShare, decoysAt } from '../../src/status-lists/decoys.ts'
 import { createPermutation } from '../../src/status-lists/permutation.ts'
 import { databaseKinds } from './databases.ts'
 import { ask, introspect, mintCode, ownToken, refresh, revoke, signIn, tokensOf } from './flows.ts'
-import { archive, askThrough, type Installation, install } from './installation.ts'
+import { archive, askThrough, type Installation, install, peer } from './installation.ts'
 
 const experimental = { tokenStatusList: 'draft-21' } as const
 const ttl = 30
@@ -307,6 +308,19 @@ describe('an address of a status list', () => {
     await site.server.context.keys.maintain()
     await site.server.context.statusLists?.publishDue()
     expect((await readList(site, uri)).kid).not.toBe(kid)
+  })
+
+  it('is compressed once more for who accepts that, under a tag of its own [RFC 9110 §8.8.3]', async () => {
+    const plain = await site.send(path)
+    const zipped = async (encoding: string) =>
+      site.server.handle(new Request(site.issuer + path, { headers: { 'accept-encoding': encoding } }), peer, path)
+    const reply = await zipped('br, gzip')
+    const { headers } = reply
+    expect([headers.get('content-encoding'), headers.get('vary')]).toEqual(['gzip', 'accept, accept-encoding'])
+    expect(gunzipSync(Buffer.from(await reply.arrayBuffer())).toString()).toBe(plain.text)
+    expect(headers.get('etag')).not.toBe(plain.headers.get('etag'))
+    for (const encoding of ['br', 'gzip;q=0', '', '*;q=0'])
+      expect([encoding, (await zipped(encoding)).headers.get('content-encoding')]).toEqual([encoding, null])
   })
 
   it.each([
