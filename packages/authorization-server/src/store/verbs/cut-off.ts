@@ -1,6 +1,6 @@
 import { StoreUnavailable } from '../engine.ts'
 import { longestAccessSeconds } from '../registered-resource.ts'
-import { first, optionalInteger, run, type Transaction, type Verb } from '../transaction.ts'
+import { first, run, type Transaction, type Verb } from '../transaction.ts'
 import { clockMarginSeconds } from './spent.ts'
 
 /** How far a cut-off may be ahead of the clock, in seconds: guards take tokens from up to 10 s in the future. */
@@ -77,18 +77,3 @@ export function* keepCutOff(_transaction: Transaction, of: NamedCutOff, notBefor
     notBefore + longestAccessSeconds + clockMarginSeconds,
   )
 }
-
-/** Levels of `act` that are read at the most (RFC 8693 §4.1 sets no limit). */
-const actorLimit = 16
-
-/** The latest cut-off of these actors, each named by its subject or client id; 0 where none was cut off. */
-export function* actorsNotBefore(actors: readonly string[]): Verb<number> {
-  if (actors.length === 0) return 0
-  if (actors.length > actorLimit) throw new RangeError(`more than ${actorLimit} actors`)
-  const names = Array.from({ length: actorLimit }, (_, at) => actors[at] ?? null)
-  const row = yield* first(actorsCutOff, ...names)
-  return (row && optionalInteger(row, 'not_before')) ?? 0
-}
-
-const actorsCutOff = `SELECT MAX(not_before) AS not_before FROM cut_offs WHERE kind = 'actor' AND client_id = ''
-  AND subject IN (${Array.from({ length: actorLimit }, (_, at) => `$${at + 1}`).join(', ')})`

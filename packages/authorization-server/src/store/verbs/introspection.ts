@@ -36,7 +36,7 @@ const stateColumns = `
 
 /** Grants in a lineage at the most (PROTOCOL §5), and names of actors: 8 levels with two each. */
 export const lineageLimit = 8
-export const actorLimit = 16
+const actorLimit = 16
 const lineage = places(5, lineageLimit)
 const actors = places(5 + lineageLimit, actorLimit)
 
