@@ -1,17 +1,24 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { personalTokenClient } from '../../src/store/registered-client.ts'
 import { type Browser, openBrowser, type Page, pageOf, signedInBrowser, signIn } from './browser.ts'
 import { mail, notes, password, type Site, startSite, username } from './site.ts'
 
 let site: Site
 let browser: Browser
-beforeEach(async () => {
+const start = async () => {
   site = await startSite()
   browser = await signedInBrowser(site)
+}
+beforeAll(start)
+afterEach(async () => {
+  for (const { id } of await tokens()) await site.store.endApiKey({ keyId: id, actor: 'test' })
 })
 
 const newPath = `/account/tokens?resource=${notes}`
-const tokens = () => site.store.listApiKeys({ kind: 'user', userId: site.userId })
+const tokens = async () => {
+  const all = await site.store.listApiKeys({ kind: 'user', userId: site.userId })
+  return all.filter(({ state }) => state === 'active')
+}
 
 /** What a user types; `undefined` leaves a field out, as a box that is not ticked. */
 type Typed = Readonly<Record<string, string | undefined>>
@@ -72,6 +79,7 @@ describe('a personal access token', () => {
     const token = tokenIn(await make())
     await site.store.changeUser({ id: site.userId, passwordHash: 'another', actor: 'test' })
     expect((await exchange(token)).status).toBe(400)
+    await start()
   })
 
   const mistakes: readonly [string, Typed, string, number][] = [
@@ -127,5 +135,6 @@ describe('a personal access token', () => {
     await site.store.updateClient({ id: personalTokenClient, disabled: true, actor: 'test' })
     expect((await browser.open('/account')).html).not.toContain('Make a token for')
     expect((await make()).html).toContain('No token can be made now.')
+    await site.store.updateClient({ id: personalTokenClient, disabled: false, actor: 'test' })
   })
 })
