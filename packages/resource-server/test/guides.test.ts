@@ -14,6 +14,7 @@ const pages: Readonly<Record<string, string>> = {
   nest: 'server.ts',
   node: 'server.ts',
   fetch: 'server.ts',
+  'status-list': 'server.ts',
 }
 
 let issuer: Issuer
