@@ -1,5 +1,11 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { type ClientSettings, createAuthorizationServer, openStore } from '@arctos/authorization-server'
+import {
+  type ClientSettings,
+  createAuthorizationServer,
+  makeKeySecret,
+  openStore,
+  type Store,
+} from '@arctos/authorization-server'
 import { sha256Base64url } from '@arctos/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Fetch, resourceServer } from '../src/index.ts'
@@ -15,14 +21,13 @@ const publicJwk = { ...(publicKey.export({ format: 'jwk' }) as Record<string, st
 
 /** Asks the authorization server of these tests without a socket between. */
 let fetch: Fetch
-let end: () => Promise<void>
+let store: Store
 
 beforeAll(async () => {
-  const store = await openStore({ database: ':memory:' })
+  store = await openStore({ database: ':memory:' })
   await store.migrate()
   const server = await createAuthorizationServer({ issuer, store, kek: randomBytes(32) })
   fetch = async (url, init) => server.handle(new Request(url, init), { address: '192.0.2.1' })
-  end = store.close
   const resource = { tokenType: 'at+jwt', tokenFormat: 'opaque', accessTokenLifetimeSeconds: 600 } as const
   await store.createResource({ settings: { ...resource, identifier: archive, scopes: { read: 'Read' } }, actor })
   const register = async (id: string, settings: Partial<ClientSettings>): Promise<void> => {
@@ -42,7 +47,7 @@ beforeAll(async () => {
     keys: [publicJwk],
   })
 })
-afterAll(() => end())
+afterAll(() => store.close())
 
 async function post(path: string, form: Record<string, string>): Promise<Response> {
   const authorization = `Basic ${Buffer.from(`service:${secret}`).toString('base64')}`
@@ -72,6 +77,23 @@ describe('a guard that holds a key and wants signed answers, at an Arctos server
     expect([await verdict(token), await verdict(token)]).toEqual(['good', 'good'])
     expect((await post('/revoke', { token })).status).toBe(200)
     expect(await verdict(token)).toBe('token.inactive')
+  })
+
+  it('takes an API key as it is, until the key is ended [RFC 7662 §2.2(b)]', async () => {
+    const verdict = guardOf()
+    const { secret: key, hash } = makeKeySecret('apiKey', randomBytes, 'live')
+    const created = await store.createApiKey({
+      owner: { kind: 'client', clientId: 'service' },
+      name: 'nightly',
+      resourceKey: archive,
+      scopes: ['read'],
+      secretHash: hash,
+      lifetimeSeconds: 'never',
+      actor,
+    })
+    expect(await verdict(key.reveal())).toBe('good')
+    if (created.outcome === 'created') await store.endApiKey({ keyId: created.id, actor })
+    expect(await verdict(key.reveal())).toBe('token.inactive')
   })
 
   it('is not fooled by the answer about another token, as fresh and genuine as it is', async () => {

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { formatOpaqueToken, parseOpaqueToken, sha256Base64url } from '@arctos/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeSharedSecret } from '../../src/keys/key-maintenance.ts'
+import { makeKeySecret } from '../../src/tokens/api-key.ts'
 import { drawUserCode, hashUserCode } from '../../src/user-code.ts'
 import { startDevice } from './devices.ts'
 import { engines, openTestStore, type TestStore } from './open-test-store.ts'
@@ -47,11 +48,28 @@ describe.each(engines)('what %s keeps', (engine) => {
     const shared = await makeSharedSecret(making, 'https://vault.example')
     await test.store.addKey({ key: shared.key, onlyIfOlderThanSeconds: undefined, actor: 'test' })
     const sharedSecret = shared.secret.reveal()
+    const apiKey = makeKeySecret('apiKey', randomBytes, 'live')
+    const rotated = makeKeySecret('apiKey', randomBytes, 'live')
+    const lifetimeSeconds = 600
+    const made = await test.store.createApiKey({
+      owner: { kind: 'client', clientId: principals.clientId },
+      name: 'a key',
+      resourceKey: principals.jwtKey,
+      scopes: ['read'],
+      secretHash: apiKey.hash,
+      lifetimeSeconds,
+      actor: 'test',
+    })
+    if (made.outcome !== 'created') throw new Error('no key')
+    await test.store.rotateApiKey({ keyId: made.id, secretHash: rotated.hash, lifetimeSeconds, actor: 'test' })
+    await test.store.recordSecretUses([{ hash: apiKey.hash, usedAt: 1 }])
     Object.assign(secrets, {
       code,
       sharedSecret,
       'bytes of the shared secret': parseOpaqueToken('sharedSecret', sharedSecret, 32),
       clientSecret,
+      apiKey: apiKey.secret.reveal(),
+      'second secret of the key': rotated.secret.reveal(),
       deviceCode,
       userCode,
       'user code by a plain hash': sha256Base64url(userCode),
