@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import {
   type AuthorizationServer,
   createAuthorizationServer,
+  makeKeySecret,
   openStore,
   type Store,
 } from '@arctos/authorization-server'
@@ -87,6 +88,29 @@ describe('a guard with one line about revocations, at an Arctos server', () => {
     expect((await post('/revoke', { token })).status).toBe(200)
     await vi.waitFor(async () => expect(await verdict(token)).toBe('token.revoked'), soon)
     expect(await verdict(kept)).toBe('good')
+  })
+
+  it('takes the token that was given for an API key until the key ends', async () => {
+    const { verdict } = guardOf()
+    const { secret: key, hash } = makeKeySecret('apiKey', randomBytes, 'live')
+    const created = await store.createApiKey({
+      owner: { kind: 'client', clientId: 'service' },
+      name: 'nightly',
+      resourceKey: notes,
+      scopes: ['read'],
+      secretHash: hash,
+      lifetimeSeconds: 86_400,
+      actor,
+    })
+    const answer = await post('/token', {
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token: key.reveal(),
+      subject_token_type: 'urn:arctos:params:oauth:token-type:api_key',
+    })
+    const { access_token: token } = (await answer.json()) as { access_token: string }
+    expect(await verdict(token)).toBe('good')
+    if (created.outcome === 'created') await store.endApiKey({ keyId: created.id, actor })
+    await vi.waitFor(async () => expect(await verdict(token)).toBe('token.revoked'), soon)
   })
 
   it('knows before its first answer what was taken back before it began', async () => {
