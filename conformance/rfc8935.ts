@@ -102,7 +102,7 @@ scenario(
   },
 )
 
-scenario('pushes again what was not accepted [RFC 8935 §2.2, RFC 8935 §4]', variables, async (env, context) => {
+scenario('pushes again what was not accepted [RFC 8935 §4]', variables, async (env, context) => {
   const { count } = await listen(env.PUSH_ENDPOINT, context, 503, 202)
   const { feed, stream } = await pushedStream(env, context)
   await feed.call('POST', feed.at('verification_endpoint'), { stream_id: stream['stream_id'], state: 'again' })

@@ -117,7 +117,7 @@ const rows: readonly (readonly [string, RevocationEntry, string, object, object]
 
 describe('an event', () => {
   it.each(rows)(
-    'tells of %s [PROTOCOL §7, RFC 8417 §2.2, RFC 9493 §3.2.3, RFC 9493 §3.2.4, SSF §3, CAEP §3]',
+    'tells of %s [PROTOCOL §7, RFC 8417 §2.2(a)(c), RFC 9493 §3.2.3, RFC 9493 §3.2.4, RFC 9493 §3.2.7, RFC 9493 §3(b), SSF §3, CAEP §3]',
     (_name, entry, type, subject, members) => {
       const claims = claimsOfRow(issuer, 3, { row: rowOf(entry), previous: 5 }, 'https://notes.example')
       expect(claims).toEqual({
@@ -141,7 +141,7 @@ describe('an event', () => {
     },
   )
 
-  it('has another id for each audience, and only that audience can acknowledge it [RFC 8417 §2.2]', () => {
+  it('has another id for each audience, and only that audience can acknowledge it [RFC 8417 §2.2(b)]', () => {
     const id = eventId('row', 'https://notes.example')
     expect(rowIdOf(id, 'https://notes.example')).toBe('row')
     expect([eventId('row', 'https://archive.example') === id, rowIdOf(id, 'https://archive.example')]).toEqual([
@@ -235,7 +235,7 @@ describe('a subject', () => {
     [{ sub: 'ada' }, false],
     ['ada', false],
     [null, false],
-  ])('%j is one: %s [RFC 9493 §3]', (value, isOne) => {
+  ])('%j is one: %s [RFC 9493 §3(a)]', (value, isOne) => {
     expect(isSubject(value)).toBe(isOne)
   })
 })

@@ -43,7 +43,7 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
   }
   const deliveredTo = async (id: string, body: object = now) => tokensIn((await guard.poll(id, body)).sets)
 
-  it('brings what was taken back, one event in each token, signed for the resource [RFC 8417 §2.2, RFC 8936 §2.5, SSF §4.1]', async () => {
+  it('brings what was taken back, one event in each token, signed for the resource [RFC 8417 §2.2(a)(c)(e)(f)(g), RFC 8417 §2.3, RFC 8936 §2.5(a)(b), RFC 9493 §4.1(a), SSF §4.1]', async () => {
     const { id, name } = await begin()
     await takeBack(site, `${name}1`, [notes])
     const { sets, jtis, reply } = await guard.poll(id)
@@ -59,7 +59,7 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
     expect(Object.keys(decodeJwt(set)).sort()).toEqual(['aud', 'events', 'iat', 'iss', 'jti', 'sub_id', 'txn'])
   })
 
-  it('is told again until it is acknowledged, in whatever order [RFC 8936 §2.4]', async () => {
+  it('is told again until it is acknowledged, in whatever order [RFC 8936 §2.4(b)]', async () => {
     const { id, name } = await begin()
     for (const each of [1, 2, 3]) await takeBack(site, `${name}${each}`, [notes])
     const { jtis } = await guard.poll(id)
@@ -73,7 +73,7 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
     expect((await other.poll(id)).jtis).toEqual([])
   })
 
-  it('brings as many events as are wanted, and says whether there are more [RFC 8936 §2.4, RFC 8936 §2.5]', async () => {
+  it('brings as many events as are wanted, and says whether there are more [RFC 8936 §2.4(a), RFC 8936 §2.5(c)]', async () => {
     const { id, name } = await begin()
     for (const each of [1, 2, 3]) await takeBack(site, `${name}${each}`, [notes])
     const two = await guard.poll(id, { ...now, maxEvents: 2 })
@@ -96,7 +96,7 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
     expect([noted?.client, noted?.facts?.received]).toEqual(['notes-api', 'invalid_key'])
   })
 
-  it('says in every answer where the log stands, in empty ones too [PROTOCOL §6]', async () => {
+  it('says in every answer where the log stands, in empty ones too [PROTOCOL §6, RFC 8936 §2.5(a)]', async () => {
     const { id, name } = await begin()
     const before = (await guard.poll(id)).reply.body
     expect(before).toEqual({ sets: {}, epoch: 1, head: expect.any(Number), as_of: site.clock.seconds() })
@@ -129,7 +129,7 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
     expect([first?.['epoch'], second?.['prev'], first?.['exp']]).toEqual([1, first?.['seq'], expect.any(Number)])
   })
 
-  it('is held until something is taken back [RFC 8936 §2.4]', async () => {
+  it('is held until something is taken back [RFC 8936 §2.4(d)]', async () => {
     const { id, name } = await begin()
     const held = guard.poll(id, {})
     await takeBack(site, `${name}1`, [notes])
@@ -340,7 +340,7 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
     expect([all.map(({ status }) => status), readings]).toEqual([[200, 200, 200, 200], 1])
   })
 
-  it('ends with nothing when its time is over, and when the stream is gone meanwhile [RFC 8936 §2.4]', async () => {
+  it('ends with nothing when its time is over, and when the stream is gone meanwhile [RFC 8936 §2.4(d)]', async () => {
     const { id } = await begin()
     const node = await site.startNode({ feedTimes: { holdMs: 5 } })
     const elsewhere = await receiverOf({ ...site, send: askThrough(node) }, 'notes-api')

@@ -110,7 +110,7 @@ describe.each(databaseKinds)('push on %s', (database) => {
     await site.end()
   })
 
-  it('posts each event by itself and in order, with the authorization that the receiver gave [RFC 8935 §2.1, RFC 8935 §2]', async () => {
+  it('posts each event by itself and in order, with the authorization that the receiver gave [RFC 8935 §2(a), RFC 8935 §2.1(a)(b)(c)]', async () => {
     await receiver.stream(deliveryTo(endpoint, 'order', 'Bearer of-the-receiver'))
     for (const jti of ['o1', 'o2', 'o3']) await takeBack(site, jti, [notes])
     await endpoint.until(() => tokensIn(at(endpoint, 'order').map(({ set }) => set)).includes('o3'))
@@ -147,7 +147,7 @@ describe.each(databaseKinds)('push on %s', (database) => {
     expect(failed.map(({ facts }) => facts?.received)).toContain('status 500')
   })
 
-  it('leaves out an event that is refused again and again, and says so [RFC 8935 §2.3, RFC 8935 §2.4]', async () => {
+  it('leaves out an event that is refused again and again, and says so [RFC 8935 §2.4]', async () => {
     endpoint.answer = (pushed, outgoing) => {
       if (pushed.path !== '/events/refusing' || !tokensIn([pushed.set]).includes('r1')) return accept(pushed, outgoing)
       const body = JSON.stringify({ err: 'invalid_audience', description: 'not for us' })
@@ -177,7 +177,7 @@ describe.each(databaseKinds)('push on %s', (database) => {
     expect(event.members).toEqual({ epoch, head, as_of: site.clock.seconds() })
   })
 
-  it('sends verification events with the state that was asked for, and of itself none to others than guards [RFC 8935 §2]', async () => {
+  it('sends verification events with the state that was asked for, and of itself none to others than guards [SSF §8.1.4]', async () => {
     const { stream_id } = await receiver.stream(deliveryTo(endpoint, 'verified'))
     const asked = await receiver.ask('/ssf/verify', { method: 'POST', body: { stream_id, state: 'of the test' } })
     expect(asked.status).toBe(204)

@@ -43,7 +43,7 @@ describe('the transmitter', () => {
     })
   })
 
-  it('publishes keys of its own, RSA of 2048 bits for RS256 [CAEP interop §2.6, RFC 8417 §2.2]', async () => {
+  it('publishes keys of its own, RSA of 2048 bits for RS256 [CAEP interop §2.6]', async () => {
     const { keys } = (await site.send('/ssf/jwks')).body as { readonly keys: readonly Record<string, string>[] }
     expect(keys.map(({ kty, alg, use }) => [kty, alg, use])).toEqual([['RSA', 'RS256', 'sig']])
     expect(Buffer.from(keys[0]?.['n'] ?? '', 'base64url')).toHaveLength(256)
@@ -205,7 +205,7 @@ describe('a stream', () => {
     expect((await guard.ask(`/ssf/streams?stream_id=${stream_id}`)).status).toBe(404)
   })
 
-  it('of another client is as unknown as none [SSF §8.1.1.2]', async () => {
+  it('of another client is as unknown as none [SSF §8.1.1.2, RFC 8936 §3]', async () => {
     const { stream_id } = await watcher.stream()
     const answers = await Promise.all(
       [String(stream_id), 'never-was'].flatMap((id) => [
@@ -274,7 +274,7 @@ describe('a stream', () => {
       '/ssf/subjects/add',
       { subject: { format: 'complex', user: { format: 'complex' } } },
     ],
-  ])('cannot be had with %s [SSF §8.1.1.1, RFC 8935 §2.3]', async (_name, method, path, body) => {
+  ])('cannot be had with %s [SSF §8.1.1.1]', async (_name, method, path, body) => {
     const { stream_id } = await watcher.stream()
     const named = typeof body === 'string' || path === '/ssf/streams' ? body : { stream_id, ...body }
     const refused = await watcher.ask(path, { method, body: named })
@@ -284,7 +284,7 @@ describe('a stream', () => {
   it.each([
     ['by another method', { method: 'urn:example:pigeon' }],
     ['to an address that nobody registered', { method: push, endpoint_url: 'https://inside.example/' }],
-  ])('does not deliver %s [SSF §8.1.1.1]', async (_name, delivery) => {
+  ])('does not deliver %s [SSF §8.1.1.1, RFC 8935 §3]', async (_name, delivery) => {
     const refused = await watcher.ask('/ssf/streams', { method: 'POST', body: { delivery } })
     expect([refused.status, refused.reason]).toEqual([400, 'feed.delivery_refused'])
   })
