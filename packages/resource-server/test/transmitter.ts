@@ -88,13 +88,14 @@ export interface FakeSnapshot {
 type Options = Partial<ResourceServerOptions<{ read: string; write: string }>> & { readonly feed?: object }
 
 export const soon = { timeout: 10_000, interval: 3 }
-const holdMs = 200
+const holdMs = 100
 
 export async function startTransmitter(): Promise<Transmitter> {
   const issuer = await startIssuer()
   const key = makeKey('RS256', 'events-1')
   const tokens = new Set<string>()
   const guards: Guard[] = []
+  let cut: Transmitter['cut']
   let wake: () => void = () => {}
   let woken = new Promise<void>((resolve) => {
     wake = resolve
@@ -140,7 +141,13 @@ export async function startTransmitter(): Promise<Transmitter> {
     epoch: 1,
     head: 100,
     lines: [],
-    cut: undefined,
+    get cut() {
+      return cut
+    },
+    set cut(value) {
+      cut = value
+      news()
+    },
     isNumbered: true,
     alterPoll: undefined,
     alterSnapshot: undefined,

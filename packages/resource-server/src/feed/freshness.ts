@@ -18,7 +18,11 @@ export interface Freshness {
 /** So many requests wait at a time; others are told to come back at once. */
 const waitingLimit = 10_000
 
-export function createFreshness(elapsed: () => number): Freshness {
+/**
+ * @param elapsed milliseconds of a clock that never steps
+ * @param pause lets milliseconds pass, by the same clock
+ */
+export function createFreshness(elapsed: () => number, pause: (milliseconds: number) => Promise<void>): Freshness {
   let knownAt = Number.NEGATIVE_INFINITY
   let confirmedAt: number | undefined
   let doubtedAt = Number.NEGATIVE_INFINITY
@@ -48,12 +52,10 @@ export function createFreshness(elapsed: () => number): Freshness {
       return new Promise((resolve) => {
         const end = (isConfirmed: boolean): void => {
           waiting.delete(end)
-          clearTimeout(timer)
           resolve(isConfirmed)
         }
-        const timer = setTimeout(end, milliseconds, false)
-        timer.unref()
         waiting.add(end)
+        void pause(milliseconds).then(() => end(false))
       })
     },
   }
