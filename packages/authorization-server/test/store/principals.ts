@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { codeChallengeOf, sha256Base64url } from '@arctos/core'
 import type { ClientSettings } from '../../src/store/registered-client.ts'
+import type { IssuedAccess } from '../../src/store/verbs/access.ts'
 import type { Approval } from '../../src/store/verbs/approval.ts'
 import type { CodeExchange, CodeRedeemed } from '../../src/store/verbs/codes.ts'
 import type { Presented, Rotated, RotateRefreshOutcome, Rotation } from '../../src/store/verbs/refresh.ts'
@@ -168,4 +169,33 @@ export async function ask(test: TestStore, rotation: Rotation) {
   const before = await grantRow(test, rotation.presented.grantId)
   const answer = await test.store.rotateRefresh(rotation)
   return { answer, before, after: await grantRow(test, rotation.presented.grantId) }
+}
+
+/** A token that a client has for itself. */
+export async function ownToken({ store }: TestStore, { clientId, jwtKey }: Principals): Promise<IssuedAccess> {
+  const issued = await store.issueForClient({
+    clientId,
+    scopes: ['read'],
+    resourceKeys: [jwtKey],
+    assertion: undefined,
+  })
+  if (issued.outcome !== 'issued') throw new Error(issued.outcome)
+  return issued.access
+}
+
+/** One user at one client, and the client itself. */
+export interface SmallWorld {
+  readonly one: Principals
+  readonly oneOne: Family
+  readonly own: IssuedAccess
+}
+
+/** Begins behind every cut-off that was made before, with a new second. */
+export async function startSmall(test: TestStore, format: 'jwt' | 'opaque' = 'jwt'): Promise<SmallWorld> {
+  test.clock.advance(10_000)
+  test.clock.alignToSecond()
+  const one = await register(test)
+  const begin = startFamily(test, one, { resourceKeys: [one[`${format}Key`]] })
+  const [oneOne, own] = await Promise.all([begin, ownToken(test, one)])
+  return { one, oneOne, own }
 }
