@@ -73,6 +73,10 @@ export interface Transmitter {
   deliver(event: LoggedEvent): void
   guard(options?: Options): Guard
   synced(guard: Guard): Promise<void>
+  /** Takes this access token, too. */
+  acceptToken(token: string): void
+  /** Has streams that are pushed told that nothing happened. */
+  heartbeat(): void
   /** Takes no access token any more that was given out. */
   forgetTokens(): void
   close(): Promise<void>
@@ -95,6 +99,7 @@ export async function startTransmitter(): Promise<Transmitter> {
   const key = makeKey('RS256', 'events-1')
   const tokens = new Set<string>()
   const guards: Guard[] = []
+  let pushing = Promise.resolve()
   let cut: Transmitter['cut']
   let wake: () => void = () => {}
   let woken = new Promise<void>((resolve) => {
@@ -161,7 +166,10 @@ export async function startTransmitter(): Promise<Transmitter> {
     },
     sign: signed,
     deliver({ jti, set }) {
-      for (const { unacknowledged } of self.streams.values()) unacknowledged.set(jti, set)
+      for (const stream of self.streams.values()) {
+        stream.unacknowledged.set(jti, set)
+        push(stream)
+      }
       news()
     },
     guard({ feed = {}, ...options } = {}) {
@@ -176,6 +184,13 @@ export async function startTransmitter(): Promise<Transmitter> {
         if (status?.ageSeconds === undefined) throw new Error(`not synced: ${status?.problem}`)
       }, soon),
     forgetTokens: () => tokens.clear(),
+    acceptToken: (token) => void tokens.add(token),
+    heartbeat() {
+      for (const { id } of self.streams.values()) {
+        const log = { epoch: self.epoch, head: self.head, as_of: Date.now() / 1_000 }
+        self.deliver(signed({ type: types.verification, subject: { format: 'opaque', id }, members: log }))
+      }
+    },
     async close() {
       await Promise.all(guards.map((guard) => guard.close()))
       await issuer.close()
@@ -233,6 +248,23 @@ export async function startTransmitter(): Promise<Transmitter> {
       ...(self.isNumbered ? { epoch: self.epoch, head: self.head, as_of: Date.now() / 1_000 } : {}),
     }
     sendJson(response, self.alterPoll?.(answer) ?? answer)
+  }
+
+  /** Pushes what is there, one after another; failures are the receiver's loss here. */
+  const push = ({ delivery, unacknowledged }: FakeStream): void => {
+    const { endpoint_url: url, authorization_header: authorization = '' } = delivery
+    if (url === undefined) return
+    const sets = [...unacknowledged.values()]
+    unacknowledged.clear()
+    pushing = pushing.then(async () => {
+      for (const body of sets) {
+        const headers = { authorization, 'content-type': 'application/secevent+jwt' }
+        await fetch(url, { method: 'POST', headers, body }).then(
+          (response) => response.text(),
+          () => '',
+        )
+      }
+    })
   }
 
   const snapshot = (request: IncomingMessage, response: ServerResponse): void => {
@@ -294,6 +326,7 @@ export async function startTransmitter(): Promise<Transmitter> {
     if (stream === undefined) return void response.writeHead(404).end()
     response.writeHead(204).end()
     stream.unacknowledged.set(event.jti, event.set)
+    push(stream)
     news()
   }
 
