@@ -44,8 +44,7 @@ export function registerApiKey(program: Command): void {
   storeCommand(key, 'show', 'show one key and its secrets, of which only marks are known')
     .argument('<id>')
     .action(async (id: string, options: KeyOptions) => {
-      const found = (await withStore(options, (store) => store.listApiKeys(undefined))).find((each) => each.id === id)
-      if (found === undefined) throw new CommandError(`there is no key ${id}`)
+      const found = await withStore(options, (store) => readKey(store, id))
       report(options.json, found, linesOf(found))
     })
 
@@ -162,8 +161,7 @@ async function rotateKey(id: string, options: KeyOptions): Promise<void> {
   const lifetimeSeconds = readLifetime('expires', options.expires, shortestKeySeconds)
   const overlapSeconds = options.overlap === undefined ? undefined : readDuration('overlap', options.overlap)
   const { rotated, secret } = await withStore(options, async (store) => {
-    const found = (await store.listApiKeys(undefined)).find((each) => each.id === id)
-    if (found === undefined) throw new CommandError(`there is no key ${id}`)
+    const found = await readKey(store, id)
     const kind = found.userId === undefined ? 'apiKey' : 'personalAccessToken'
     const made = makeKeySecret(kind, createRandom(), store.environment)
     const order = { keyId: id, secretHash: made.hash, lifetimeSeconds, overlapSeconds, actor: operator }
@@ -183,6 +181,12 @@ async function rotateKey(id: string, options: KeyOptions): Promise<void> {
     case 'full':
       throw new CommandError(`two secrets of ${id} work already; remove one: arctos api-key remove-secret ${id} MARK`)
   }
+}
+
+async function readKey(store: Store, id: string): Promise<ListedApiKey> {
+  const [found] = await store.listApiKeys({ kind: 'key', keyId: id })
+  if (found === undefined) throw new CommandError(`there is no key ${id}`)
+  return found
 }
 
 async function revokeKey(id: string, options: KeyOptions): Promise<void> {

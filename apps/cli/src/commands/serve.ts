@@ -91,6 +91,8 @@ async function run(configuration: Configuration): Promise<void> {
     await ended()
     late = exitLate()
     await Promise.all([listening.close(drainLimitMs), stopUpkeep()])
+    // What the last requests used.
+    await server.context.secretUses.flush()
   } finally {
     await store.close()
     late?.unref()

@@ -182,11 +182,14 @@ export interface ListedApiKey extends ApiKey {
 
 const listLimit = 1_000
 
-/** Keys, the newest first: those of an owner, or all of them. Ended and expired ones are there for a month. */
+/** Those of an owner, one, or all. */
+type WhichKeys = KeyOwner | { readonly kind: 'key'; readonly keyId: string } | undefined
+
+/** Keys, the newest first. Ended and expired ones are there for a month. */
 export const listApiKeys = defineVerb({
   kind: 'read',
-  *run(moment, owner: KeyOwner | undefined): Verb<readonly ListedApiKey[]> {
-    const [where, values] = whereOf(owner)
+  *run(moment, which: WhichKeys): Verb<readonly ListedApiKey[]> {
+    const [where, values] = whereOf(which)
     const order = `ORDER BY k.issued_at DESC, k.id LIMIT ${listLimit}`
     const { rows } = yield* run(`SELECT ${keyColumns} FROM ${keyTables} ${where} ${order}`, ...values)
     const { rows: secrets } = yield* run(
@@ -199,10 +202,17 @@ export const listApiKeys = defineVerb({
   },
 })
 
-function whereOf(owner: KeyOwner | undefined): readonly [string, readonly string[]] {
-  if (owner === undefined) return ['', []]
-  if (owner.kind === 'user') return ['WHERE k.user_id = $1', [owner.userId]]
-  return ['WHERE k.client_id = $1 AND k.user_id IS NULL', [owner.clientId]]
+function whereOf(which: WhichKeys): readonly [string, readonly string[]] {
+  switch (which?.kind) {
+    case undefined:
+      return ['', []]
+    case 'key':
+      return ['WHERE k.id = $1', [which.keyId]]
+    case 'user':
+      return ['WHERE k.user_id = $1', [which.userId]]
+    case 'client':
+      return ['WHERE k.client_id = $1 AND k.user_id IS NULL', [which.clientId]]
+  }
 }
 
 function listed(row: Row, secretRows: readonly Row[], now: number): ListedApiKey {
