@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import {
   type AuthorizationServer,
   createAuthorizationServer,
@@ -8,6 +10,7 @@ import {
 } from '@arctos/authorization-server'
 import { sha256Base64url } from '@arctos/core'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { revocationEvents } from '../src/adapters/node.ts'
 import { resourceServer } from '../src/index.ts'
 
 const issuer = 'https://issuer.example'
@@ -17,6 +20,9 @@ const actor = 'test'
 
 let store: Store
 let server: AuthorizationServer
+let events: Server
+let endpoint: string
+let listener: ReturnType<typeof revocationEvents>
 let stopUpkeep: () => Promise<void>
 /** Asks the authorization server of these tests without a socket between. */
 const fetch = async (url: string, init: RequestInit) => server.handle(new Request(url, init), { address: '192.0.2.1' })
@@ -39,9 +45,15 @@ beforeAll(async () => {
   }
   await register('service', { grantTypes: ['client_credentials'] })
   await register('notes-api', { resourceServerOf: notes })
+  events = createServer((request, response) => void listener(request, response))
+  await new Promise<void>((resolve) => events.listen(0, '127.0.0.1', resolve))
+  endpoint = `http://127.0.0.1:${(events.address() as AddressInfo).port}/events`
+  await register('pushed-api', { resourceServerOf: notes, pushEndpoints: [endpoint] })
 })
 afterAll(async () => {
   await stopUpkeep()
+  events.closeAllConnections()
+  events.close()
   await store.close()
 })
 
@@ -129,5 +141,17 @@ describe('a guard with one line about revocations, at an Arctos server', () => {
     expect(await store.listStreams('notes-api')).toHaveLength(1)
     await guard.close()
     expect(await store.listStreams('notes-api')).toEqual([])
+  })
+
+  it('is told by push where it wants that, and stays fresh by the heartbeats', async () => {
+    const { guard, verdict } = guardOf({ clientId: 'pushed-api', delivery: 'push', endpoint })
+    listener = revocationEvents(guard)
+    const token = await newToken()
+    expect(await verdict(token)).toBe('good')
+    expect((await post('/revoke', { token })).status).toBe(200)
+    await vi.waitFor(async () => expect(await verdict(token)).toBe('token.revoked'), soon)
+    const heard = () => guard.revocationStatus()[0]?.events['applied verification'] ?? 0
+    await vi.waitFor(() => expect(heard()).toBeGreaterThanOrEqual(2), soon)
+    expect(guard.revocationStatus()).toMatchObject([{ problem: undefined, counts: { resyncs: 1 } }])
   })
 })
