@@ -36,6 +36,7 @@ export function enterFeed(
     async () => {
       const caller = await identifyCaller(context, request.headers.get('authorization'), needed, streamId)
       event.client = caller.client.id
+      if (caller.stream !== undefined) await context.feed.touch(caller.stream, caller.now)
       return await run({ ...caller, request, event })
     },
     (sealed) => feedRefusalAnswer(context.issuer, sealed, needed),
@@ -49,10 +50,16 @@ export function requireStream(stream: Stream | undefined): Stream {
 }
 
 /** The stream that a body names, for its own client only. */
-export async function streamOfBody(context: ServerContext, { client }: FeedCaller, body: JsonObject): Promise<Stream> {
+export async function streamOfBody(
+  context: ServerContext,
+  { client, now }: FeedCaller,
+  body: JsonObject,
+): Promise<Stream> {
   const id = readString(body, 'stream_id')
   if (id === undefined) throw new Refusal('feed.malformed', { check: 'stream_id', expected: 'a string' })
-  return requireStream(await context.store.readStream({ id, clientId: client.id }))
+  const stream = requireStream(await context.store.readStream({ id, clientId: client.id }))
+  await context.feed.touch(stream, now)
+  return stream
 }
 
 /** The parameter `stream_id` of an address, where it has one; more than one is none that can be meant. */

@@ -1,4 +1,4 @@
-import { createRecentCache, decodeUnverifiedJws, missingScopes, Refusal } from '@arctos/core'
+import { createRecentCache, decodeUnverifiedJws, missingScopes, Refusal, sha256Base64url } from '@arctos/core'
 import type { ServerContext } from '../context.ts'
 import type { RegisteredClient } from '../store/registered-client.ts'
 import type { Stream } from '../store/stream.ts'
@@ -48,7 +48,7 @@ function bearerToken(authorization: string | null): string {
   return token
 }
 
-/** Verified tokens, by the text of the token: a receiver polls every two seconds with the same one. */
+/** Verified tokens, by their hash: a receiver polls every two seconds with the same one. */
 const verified = new WeakMap<object, ReturnType<typeof createRecentCache<string, VerifiedToken>>>()
 
 interface VerifiedToken {
@@ -59,7 +59,8 @@ interface VerifiedToken {
 function readToken(context: ServerContext, text: string): AccessFacts {
   const tokens = verified.get(context.keys) ?? createRecentCache<string, VerifiedToken>(1_000)
   verified.set(context.keys, tokens)
-  const known = tokens.get(text)
+  const hash = sha256Base64url(text)
+  const known = tokens.get(hash)
   // A withdrawn key takes what it signed with it.
   if (known !== undefined && context.keys.verificationKey(known.kid) !== undefined) return known.facts
   const facts = readOwnJwt(context, text)
@@ -68,6 +69,6 @@ function readToken(context: ServerContext, text: string): AccessFacts {
   if (facts.audience.length !== 1 || facts.audience[0] !== expected)
     throw new Refusal('token.audience', { check: 'aud', expected, received: facts.audience.join(' ').slice(0, 80) })
   const { kid } = decodeUnverifiedJws(text).header
-  if (kid !== undefined) tokens.set(text, { kid, facts })
+  if (kid !== undefined) tokens.set(hash, { kid, facts })
   return facts
 }

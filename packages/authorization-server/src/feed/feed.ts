@@ -5,7 +5,7 @@ import type { Store } from '../store/store.ts'
 import type { Stream } from '../store/stream.ts'
 import { createEventSigner } from './event-signer.ts'
 import { answerPoll, type PollAnswer, type PollParts, type PollRequest, usualHoldMs } from './poll.ts'
-import { createProgress } from './progress.ts'
+import { createProgress, isQuiet } from './progress.ts'
 import { type Pusher, type PushTimes, startPusher, usualPushTimes } from './push.ts'
 import type { Sequencer } from './sequencer.ts'
 import { createSnapshotMaker, type Snapshot } from './snapshot.ts'
@@ -15,6 +15,8 @@ import { createTail } from './tail.ts'
 export interface Feed {
   readonly poll: (stream: Stream, request: PollRequest, nowSeconds: number) => Promise<PollAnswer>
   readonly snapshot: (stream: Stream) => Promise<Snapshot>
+  /** A receiver asked about its stream, which is a sign of its life (SSF §8.1.1). */
+  readonly touch: (stream: Stream, nowSeconds: number) => Promise<void>
   /** This node changed a stream: whoever waits on it looks again. */
   readonly streamChanged: (streamId: string) => void
   /** Seals the `Authorization` that events are pushed with, for one stream. */
@@ -74,6 +76,10 @@ export function createFeed(options: FeedOptions): Feed {
   return {
     poll: (stream, request, nowSeconds) => answerPoll(parts, stream, request, nowSeconds),
     snapshot: ({ audience, resourceKey, acked }) => makeSnapshot({ name: audience, resourceKey }, acked),
+    async touch(stream, nowSeconds) {
+      if (isQuiet(stream, nowSeconds))
+        await store.acknowledgeEvents({ id: stream.id, acked: stream.acked, notices: [] })
+    },
     streamChanged(streamId) {
       changes += 1
       versions.set(streamId, changes)

@@ -31,6 +31,11 @@ interface Mark {
   readonly loose: Set<number>
 }
 
+/** Whether so much of a stream's time has passed without a sign of life that the next one has to be written down. */
+export function isQuiet({ timeoutSeconds, expiresAt }: Stream, nowSeconds: number): boolean {
+  return timeoutSeconds !== undefined && (expiresAt ?? 0) - nowSeconds < timeoutSeconds * (1 - lifePart)
+}
+
 /** The types of events that a stream delivers (SSF §8.1.1). */
 export function deliveredEvents({ settings }: Stream): readonly string[] {
   const { eventsRequested } = settings
@@ -94,9 +99,9 @@ export function createProgress(issuer: string, store: Pick<Store, 'acknowledgeEv
       const rowIds = new Set([...done].flatMap((jti) => rowIdOf(jti, stream.audience) ?? []))
       const notices = stream.notices.map(({ jti }) => jti).filter((jti) => done.has(jti))
       const moved = stream.status === 'enabled' || rowIds.size > 0 ? await advance(stream, mark, rowIds) : 0
-      const { timeoutSeconds, expiresAt } = stream
-      const isQuiet = timeoutSeconds !== undefined && (expiresAt ?? 0) - nowSeconds < timeoutSeconds * (1 - lifePart)
-      if (moved === 0 && notices.length === 0 && !isQuiet && mark.acked - stream.acked < strideRows) return stream
+      const { timeoutSeconds } = stream
+      const mayWait = moved === 0 && notices.length === 0 && mark.acked - stream.acked < strideRows
+      if (mayWait && !isQuiet(stream, nowSeconds)) return stream
       await store.acknowledgeEvents({ id: stream.id, acked: mark.acked, notices })
       return {
         ...stream,

@@ -237,13 +237,38 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
     expect(await deliveredTo(id)).toEqual([])
   })
 
-  it('lives as long as it is polled [SSF §8.1.1]', async () => {
+  it('lives as long as it is polled or asked about [SSF §8.1.1]', async () => {
     const { id } = await begin()
-    for (let passed = 0; passed < 1_200; passed += 300) {
-      site.clock.pass(300)
-      guard = await receiverOf(site, 'notes-api')
-      expect((await guard.poll(id)).reply.status).toBe(200)
+    for (const use of [() => guard.poll(id), () => guard.ask(`/ssf/status?stream_id=${id}`)]) {
+      for (let passed = 0; passed < 1_200; passed += 300) {
+        site.clock.pass(300)
+        guard = await receiverOf(site, 'notes-api')
+        await use()
+      }
     }
+    expect((await guard.poll(id)).reply.status).toBe(200)
+    site.clock.pass(600)
+    guard = await receiverOf(site, 'notes-api')
+    expect((await guard.poll(id)).reply.status).toBe(404)
+  })
+
+  it('is written down when something was acknowledged, and not otherwise [PROTOCOL §6]', async () => {
+    const { id, name } = await begin()
+    let writes = 0
+    const acknowledgeEvents: typeof site.store.acknowledgeEvents = (done) => {
+      writes += 1
+      return site.store.acknowledgeEvents(done)
+    }
+    const node = await site.startNode({ store: { ...site.store, acknowledgeEvents } })
+    const elsewhere = await receiverOf({ ...site, send: askThrough(node) }, 'notes-api')
+    await takeBack(site, `${name}1`, [notes])
+    await takeBack(site, `${name}other`, [archive])
+    const { jtis } = await elsewhere.poll(id)
+    await elsewhere.poll(id)
+    expect([jtis.length, writes]).toEqual([1, 0])
+    await elsewhere.poll(id, { ...now, ack: jtis })
+    await elsewhere.poll(id, { ...now, ack: jtis })
+    expect(writes).toBe(1)
   })
 
   it.each([
@@ -275,6 +300,26 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
     const delivery = { method: 'urn:ietf:rfc:8935', endpoint_url: 'https://receiver.example/' }
     const { stream_id } = await pushed.stream({ delivery })
     expect((await pushed.poll(String(stream_id))).reply.reason).toBe('feed.malformed')
+  })
+
+  it('is pushed by whoever has the lease, which ends by itself [PROTOCOL §6]', async () => {
+    const pushEndpoints = ['https://receiver.example/']
+    await registerClient(site.store, `leased-${count}`, { receivesEvents: true, pushEndpoints })
+    const leased = await receiverOf(site, `leased-${count}`)
+    const delivery = { method: 'urn:ietf:rfc:8935', endpoint_url: 'https://receiver.example/' }
+    const { stream_id } = await leased.stream({ delivery })
+    const has = async (node: string) => {
+      const streams = await site.store.leasePushStreams({ node, leaseMs: 7_000, limit: 100 })
+      const mine = streams.find(({ stream }) => stream.id === stream_id)
+      return mine?.allowed
+    }
+    expect([await has('a'), await has('b'), await has('a')]).toEqual([pushEndpoints, undefined, pushEndpoints])
+    site.clock.pass(8)
+    expect([await has('b'), await has('a')]).toEqual([pushEndpoints, undefined])
+    await site.store.releasePushStreams('b')
+    expect(await has('a')).toEqual(pushEndpoints)
+    await site.store.updateClient({ id: `leased-${count}`, disabled: true, actor: 'test' })
+    expect(await has('a')).toBeUndefined()
   })
 
   it('writes no line for an answer that says nothing', async () => {

@@ -208,6 +208,27 @@ describe.each(databaseKinds)('push on %s', (database) => {
     expect(at(endpoint, 'moved')).toHaveLength(before)
   })
 
+  it('is done by one node at a time, and by another when that one ends [PROTOCOL §6]', async () => {
+    endpoint.answer = accept
+    const told = (name: string): readonly string[] =>
+      tokensIn(at(endpoint, 'nodes').map(({ set }) => set)).filter((jti) => jti.startsWith(name))
+    const node = await site.startNode()
+    const stopNode = node.startUpkeep()
+    await receiver.stream(deliveryTo(endpoint, 'nodes'))
+    for (const jti of ['n1', 'n2', 'n3']) await takeBack(site, jti, [notes])
+    await endpoint.until(() => told('n').includes('n3'))
+    expect(told('n')).toEqual(['n1', 'n2', 'n3'])
+    // The first one ends, and lets go of what it had; it has a successor for the tests behind this one.
+    await stopUpkeep()
+    await takeBack(site, 'p1', [notes])
+    await endpoint.until(() => told('p').includes('p1'))
+    await stopNode()
+    stopUpkeep = (await site.startNode()).startUpkeep()
+    await takeBack(site, 'q1', [notes])
+    await endpoint.until(() => told('q').includes('q1'))
+    expect([told('n'), told('p'), told('q')]).toEqual([['n1', 'n2', 'n3'], ['p1'], ['q1']])
+  })
+
   it('keeps what it pushes with sealed, and shows it to nobody [SSF §6.1.1]', async () => {
     const { stream_id } = await receiver.stream(deliveryTo(endpoint, 'sealed', 'Bearer very-secret'))
     const shown = await receiver.ask(`/ssf/streams?stream_id=${stream_id}`)

@@ -51,6 +51,29 @@ describe('the transmitter', () => {
     expect(tokens.keys.map(({ kid }) => kid)).not.toContain(keys[0]?.['kid'])
   })
 
+  it('changes its key like the one of tokens: published before it signs, and after [SSF §7.1]', async () => {
+    const other = await install()
+    const kids = async () => {
+      const { keys } = (await other.send('/ssf/jwks')).body as { readonly keys: readonly { readonly kid: string }[] }
+      return keys.map(({ kid }) => kid)
+    }
+    const { keys } = other.server.context
+    const [first] = await kids()
+    const turn = async (seconds: number) => {
+      other.clock.pass(seconds)
+      await keys.maintain()
+      await keys.maintainEvents()
+      return [await kids(), (await keys.eventKey()).kid]
+    }
+    expect(await turn(86_400)).toEqual([[first], first])
+    const [both, signing] = await turn(30 * 86_400)
+    expect([both?.length, signing]).toEqual([2, first])
+    const second = both?.[1]
+    expect(await turn(121)).toEqual([[first, second], second])
+    expect(await turn(86_401)).toEqual([[second], second])
+    await other.end()
+  })
+
   it('is a protected resource, listed by the server and nowhere to be consented to [RFC 9728 §4]', async () => {
     const feed = `${site.issuer}/ssf`
     const metadata = (await site.send('/.well-known/oauth-authorization-server')).body
@@ -235,6 +258,17 @@ describe('a stream', () => {
     await site.store.purgeExpired(500)
     expect(await site.store.listStreams('notes-api')).toEqual([])
     watcher = await receiverOf(site, 'watcher')
+  })
+
+  it('goes with its client', async () => {
+    const settings = { grantTypes: [], redirectUris: [], receivesEvents: true as const }
+    await registerClient(site.store, 'short-lived', settings)
+    const { stream_id } = await (await receiverOf(site, 'short-lived')).stream()
+    await site.store.deleteClient({ id: 'short-lived', actor: 'test', initiator: 'admin' } as never)
+    await registerClient(site.store, 'short-lived', settings)
+    site.clock.pass(5)
+    const another = await receiverOf(site, 'short-lived')
+    expect((await another.ask(`/ssf/streams?stream_id=${stream_id}`)).status).toBe(404)
   })
 
   it('is one of so many, and no more [SSF §8.1.1.1]', async () => {

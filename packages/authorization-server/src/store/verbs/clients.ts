@@ -15,6 +15,7 @@ import { formatSecrets, tellSecret } from './client-secrets.ts'
 import { cutOff } from './cut-off.ts'
 import { endGrantsOf } from './grants.ts'
 import { nameLock } from './names.ts'
+import { narrowGrants } from './narrowing.ts'
 
 const oneClient = (id: string) => [{ table: 'clients', key: id, mode: 'update' }] as const
 
@@ -87,6 +88,7 @@ export type ChangeOutcome = { readonly outcome: 'changed' } | { readonly outcome
 
 export const updateClient = defineVerb({
   kind: 'change',
+  bulk: true,
   *run(transaction, change: ClientChange): Verb<ChangeOutcome> {
     const row = yield* first(`SELECT ${clientColumns} FROM clients WHERE id = $1`, change.id)
     if (row === undefined) return { outcome: 'unknown' }
@@ -102,6 +104,10 @@ export const updateClient = defineVerb({
     if (secretHash !== undefined) yield* tellSecret(transaction, client.id, 'update')
     if (change.settings !== undefined || change.secretHash !== undefined) {
       yield* record(transaction, 'client.updated', change.actor, { client: change.id })
+    }
+    const allowed = change.settings?.scopes
+    if (allowed !== undefined) {
+      yield* narrowGrants(transaction, { clientId: client.id, allowed, before: client.notBefore, actor: change.actor })
     }
     if (change.disabled !== undefined) yield* setDisabled(transaction, client, change.disabled, change.actor)
     return { outcome: 'changed' }
@@ -148,6 +154,7 @@ export const deleteClient = defineVerb({
     yield* run('DELETE FROM codes WHERE client_id = $1', id)
     yield* run('DELETE FROM device_codes WHERE client_id = $1', id)
     yield* run('DELETE FROM consents WHERE client_id = $1', id)
+    yield* run('DELETE FROM streams WHERE client_id = $1', id)
     yield* run('DELETE FROM clients WHERE id = $1', id)
     const notBefore = yield* cutOff(transaction, { kind: 'client', before: integer(row, 'not_before') })
     yield* run(
