@@ -24,6 +24,6 @@ export { type GuardRequest, type HeaderLookup, type HeaderSource, headerValues }
 export type { ResourceMetadata } from './resource-metadata.ts'
 export { type Decision, type NamedRequest, type ResourceServer, resourceServer } from './resource-server.ts'
 export { type AccessRule, type Route, requirePolicy } from './routes.ts'
-export type { Revocation } from './verification/revocation-state.ts'
 export type { Experiments } from './status-lists/options.ts'
+export type { Revocation } from './verification/revocation-state.ts'
 export { type Access, accessOf } from './verification/token-check.ts'

@@ -115,7 +115,10 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     onlyIssuer: onlyIssuerOf(configuration),
     onChange: () => sweepSoon(),
   })
-  const ends = createAccessEnds({ clockToleranceSeconds, isGood: revocations.isGood })
+  const ends = createAccessEnds({
+    clockToleranceSeconds,
+    isGood: (access) => revocations.isGood(access) && !registry.isWithdrawn(access),
+  })
   const sweepSoon = inOneTurn(ends.sweep)
   const feeds = startFeeds(configuration, registry, revocations)
   metrics.figures.push(...(statusLists?.figures ?? []), ...feedFigures(feeds.readings, () => revocations.size))

@@ -41,6 +41,12 @@ const becomes = (guard: Guard, token: string, expected: string) =>
 
 const follows = (guard: Guard, status: object) => vi.waitFor(() => expect(statusOf(guard)).toMatchObject(status), soon)
 
+/** The signal of what would live on the token. */
+async function endOf(guard: Guard, token: string): Promise<AbortSignal> {
+  const decision = await present(guard, token)
+  return decision.ok ? guard.endOf(decision.access) : AbortSignal.abort()
+}
+
 const user = (sub = 'user-1') => ({ format: 'iss_sub', iss: issuer.issuer, sub })
 const opaque = (id: string) => ({ format: 'opaque', id })
 const complex = (members: object) => ({ format: 'complex', ...members })
@@ -149,16 +155,17 @@ describe('what was taken back', () => {
     const guard = await synced()
     const [token, other] = [issuer.token({}, {}, next), issuer.token()]
     expect([await verdict(guard, token), await verdict(guard, other)]).toEqual(['good', 'good'])
+    const ends = await Promise.all([endOf(guard, token), endOf(guard, other)])
     site.tell({ type: types.key, subject: complex({ tenant: tenant() }), members: { kid: next.kid } })
     await becomes(guard, token, 'token.key_unknown')
     expect(await verdict(guard, other)).toBe('good')
+    await vi.waitFor(() => expect(ends.map(({ aborted }) => aborted)).toEqual([true, false]), soon)
     issuer.published = [issuer.key.jwk]
   })
 
   it('fires the signals of streams that live on it', async () => {
     const guard = await synced()
-    const decision = await present(guard, issuer.token({ jti: 'streaming' }))
-    const end = decision.ok ? guard.endOf(decision.access) : AbortSignal.abort()
+    const end = await endOf(guard, issuer.token({ jti: 'streaming' }))
     expect(end.aborted).toBe(false)
     site.tell({ subject: { format: 'jwt_id', iss: issuer.issuer, jti: 'streaming' } })
     await vi.waitFor(() => expect(end.aborted).toBe(true), soon)

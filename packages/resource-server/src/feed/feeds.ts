@@ -118,7 +118,10 @@ function startFeed(
     context: () => ({ issuer, critical, now: now() / 1_000, clockToleranceSeconds, longestTokenLifeSeconds }),
     enforce(effect) {
       if (effect.kind === 'revoke') apply(effect.entry)
-      else registry.withdrawKey(issuer, effect.kid)
+      else {
+        registry.withdrawKey(issuer, effect.kid)
+        revocations.touch()
+      }
     },
   })
   const sink = {

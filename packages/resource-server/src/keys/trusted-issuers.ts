@@ -1,4 +1,5 @@
 import {
+  type AccessToken,
   type SharedSecretKey,
   type UnverifiedJws,
   type VerificationKey,
@@ -23,6 +24,8 @@ export interface TrustedIssuer {
   /** A published key, asking the issuer where needed. Throws `keys.unavailable`. */
   find: KeySource['find']
   rejection: KeySource['rejection']
+  /** Takes note of the key that an access rests on. */
+  signed(access: AccessToken, kid: string): void
   reload: KeySource['reload']
 }
 
@@ -46,6 +49,8 @@ export interface IssuerRegistry {
   issuerNamed(issuer: string): TrustedIssuer
   /** Takes no key of this name of the issuer any more, whatever it publishes: it was withdrawn. */
   withdrawKey(issuer: string, kid: string): void
+  /** Whether the key that an access rests on was withdrawn. */
+  isWithdrawn(access: AccessToken): boolean
   /** Loads the keys of one issuer now, wherever they are. Rejects with a refusal where it does not answer. */
   reloadKeysOf(issuer: string): Promise<void>
   /** Loads the keys of every issuer in use now. Rejects with a refusal where one does not answer. */
@@ -65,6 +70,8 @@ export function createIssuerRegistry(ports: Ports): IssuerRegistry {
   const { authorizationServers } = ports
   const known = new Map<string, TrustedIssuer>()
   const withdrawn = new Map<string, Set<string>>()
+  /** The key of each access, for whatever outlives its request. */
+  const kids = new WeakMap<AccessToken, string>()
   const withdrawnOf = (issuer: string): Set<string> => {
     const kids = withdrawn.get(issuer) ?? new Set()
     withdrawn.set(issuer, kids)
@@ -73,7 +80,7 @@ export function createIssuerRegistry(ports: Ports): IssuerRegistry {
 
   const issuerOf = (entry: AuthorizationServerEntry): TrustedIssuer => {
     const name = `${entry.issuer} ${entry.jwksUri ?? ''}`
-    const found = known.get(name) ?? createTrustedIssuer(entry, ports, withdrawnOf(entry.issuer))
+    const found = known.get(name) ?? createTrustedIssuer(entry, ports, withdrawnOf(entry.issuer), kids)
     // Last in the map is what was used last.
     known.delete(name)
     known.set(name, found)
@@ -97,8 +104,12 @@ export function createIssuerRegistry(ports: Ports): IssuerRegistry {
   return {
     issuersOf,
     issuerNamed: (issuer) =>
-      listed?.get(issuer) ?? createTrustedIssuer({ issuer, jwksUri: undefined }, ports, withdrawnOf(issuer)),
+      listed?.get(issuer) ?? createTrustedIssuer({ issuer, jwksUri: undefined }, ports, withdrawnOf(issuer), kids),
     withdrawKey: (issuer, kid) => void withdrawnOf(issuer).add(kid),
+    isWithdrawn(access) {
+      const kid = kids.get(access)
+      return kid !== undefined && withdrawn.get(access.issuer)?.has(kid) === true
+    },
     async reloadKeysOf(issuer) {
       await Promise.all([...known.values()].filter((each) => each.issuer === issuer).map((each) => each.reload()))
     },
@@ -113,6 +124,7 @@ function createTrustedIssuer(
   { issuer, jwksUri }: AuthorizationServerEntry,
   ports: Ports,
   withdrawn: ReadonlySet<string>,
+  kids: WeakMap<AccessToken, string>,
 ): TrustedIssuer {
   const { elapsed, wait, staleIfErrorSeconds } = ports
   const metrics = ports.metrics.ofIssuer(issuer)
@@ -136,6 +148,7 @@ function createTrustedIssuer(
     held: (kid) => (withdrawn.size > 0 && withdrawn.has(kid) ? undefined : held(kid)),
     find: async (kid) => (withdrawn.has(kid) ? undefined : keys.find(kid)),
     rejection: keys.rejection,
+    signed: (access, kid) => void kids.set(access, kid),
     reload: keys.reload,
   }
 }

@@ -98,6 +98,7 @@ function createVerification(
         if (isProven) check.proven(readString(claims, 'client_id'))
       }
       const access = checkClaims(claims, issuer, check)
+      if (key !== undefined) keys.signed(access, key.kid)
       // Only a judge that throws has a name to keep it under, so whatever comes this far is good.
       if (name !== undefined && key !== undefined) verified?.keep(name, access, keys, key)
       return access
