@@ -21,6 +21,7 @@ export type AuditKind =
   | 'device.denied'
   | 'grant.made'
   | 'grant.ended'
+  | 'grant.narrowed'
   | 'api_key.created'
   | 'api_key.rotated'
   | 'api_key.secret_removed'

@@ -156,6 +156,32 @@ describe.each(engines)('what is taken back on %s', (engine) => {
       expect(await Promise.all(lives)).toEqual([false, false, true])
     })
 
+    it('of a client that may ask for less is dead until it is refreshed, and says less then [PROTOCOL §7]', async () => {
+      const { one, families } = await start()
+      const { oneOne, oneOther } = families
+      const { settings } = (await test.store.readClient(one.clientId)) ?? {}
+      if (settings === undefined) throw new Error('the client is gone')
+      const [kept, ...lost] = oneOne.access.scopes
+      await test.store.updateClient({
+        id: one.clientId,
+        settings: { ...settings, scopes: [kept ?? ''] },
+        actor: 'test',
+      })
+      expect([lost.length > 0, await isLive(oneOne.access), await isLive(oneOther.access)]).toEqual([true, false, true])
+      const answer = await test.store.rotateRefresh(rotationOf(oneOne, oneOne.presented))
+      expect('access' in answer && [await isLive(answer.access), answer.access.scopes]).toEqual([true, [kept]])
+      const rows = await test.query('SELECT entry FROM revocations WHERE entry LIKE $1', `%${oneOne.grantId}%`)
+      expect(rows.map(({ entry }) => JSON.parse(String(entry)).kind)).toEqual(['claims'])
+    })
+
+    it('of a grant that allows nothing any more is dead for good', async () => {
+      const { one, oneOne } = await startSmall(test)
+      const { settings } = (await test.store.readClient(one.clientId)) ?? {}
+      if (settings === undefined) throw new Error('the client is gone')
+      await test.store.updateClient({ id: one.clientId, settings: { ...settings, scopes: ['another'] }, actor: 'test' })
+      expect(await test.store.rotateRefresh(rotationOf(oneOne, oneOne.presented))).toEqual({ outcome: 'ended' })
+    })
+
     it('of a grant whose scopes changed is dead until it is refreshed [PROTOCOL §7]', async () => {
       const { families } = await start()
       const { oneOne } = families
