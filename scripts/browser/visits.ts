@@ -116,6 +116,30 @@ export const visits: Readonly<Record<string, (visitor: Visitor) => Promise<void>
     assert.equal((await site.token('program', refresh)).status, 400)
   },
 
+  'a personal access token is made for what was ticked, shown once, and revoked': async ({ page, site, look }) => {
+    await page.goto(`${site.issuer}/account`)
+    await signIn(page)
+    await page.getByRole('button', { name: 'Choose what it may do' }).click()
+    await page.getByLabel('Name').fill('My laptop')
+    await page.getByLabel('Your password').fill(user.password)
+    await page.getByRole('button', { name: 'Make the token' }).click()
+    await page.getByText('Choose what it may do.').waitFor()
+    await look('new-token')
+    await page.getByRole('checkbox').first().check()
+    await page.getByLabel('Your password').fill(user.password)
+    await page.getByLabel('It expires').selectOption({ label: 'in 30 days' })
+    await page.getByRole('button', { name: 'Make the token' }).click()
+    const token = await page.getByText(/^arctos_pt_/).innerText()
+    await look('token')
+    await page.getByRole('link', { name: 'Back to your account' }).click()
+    await look('account-tokens')
+    const row = page.getByRole('listitem').filter({ hasText: 'My laptop' })
+    assert.equal((await page.content()).includes(token), false)
+    await row.getByRole('button', { name: 'Revoke' }).click()
+    await page.getByRole('status').waitFor()
+    assert.equal(await row.count(), 0)
+  },
+
   'signing out ends the session': async ({ page, site, look }) => {
     await page.goto(`${site.issuer}/account`)
     await signIn(page)

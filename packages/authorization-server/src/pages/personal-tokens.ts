@@ -100,9 +100,9 @@ export function madeTokenPage(base: string, name: string, token: string): string
   const body = html`
 <h1>Your new token</h1>
 <div class="notice good" role="status"><p>Copy it now: it is not shown again, and nobody here can look it up.</p></div>
-<h2 class="small" id="token"><bdi>${displayName(name)}</bdi></h2>
-<p class="receipt" aria-labelledby="token"><code>${token}</code></p>
-<p class="soft small">Send it as <code>Authorization: Bearer</code>. Keep it out of command lines and source code.</p>
+<h2 class="small"><bdi>${displayName(name)}</bdi></h2>
+<p class="receipt"><code>${token}</code></p>
+<p class="soft small">Programs exchange it for short tokens, or send it as <code>Authorization: Bearer</code> where the API takes it. Keep it out of command lines and source code.</p>
 <p><a href="${base}/account">Back to your account</a></p>`
   return renderPage({ title: 'Your new token', body })
 }
