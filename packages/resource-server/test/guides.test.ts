@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { ResourceServer } from '../src/index.ts'
 import { compilePages, type Programs, type Running } from './guides.ts'
-import { type Issuer, startIssuer } from './issuer.ts'
+import type { Issuer } from './issuer.ts'
+import { soon, startTransmitter, type Transmitter } from './transmitter.ts'
 
 const metadataPath = '/.well-known/oauth-protected-resource'
 const challenge = `Bearer scope="read", resource_metadata="https://api.example.com${metadataPath}"`
@@ -17,15 +19,17 @@ const pages: Readonly<Record<string, string>> = {
   'status-list': 'server.ts',
 }
 
+let site: Transmitter
 let issuer: Issuer
 let programs: Programs
 beforeAll(async () => {
-  issuer = await startIssuer()
-  programs = await compilePages([...Object.keys(pages), 'next'], issuer.issuer)
+  site = await startTransmitter()
+  issuer = site.issuer
+  programs = await compilePages([...Object.keys(pages), 'next', 'guard'], issuer.issuer)
 })
 afterAll(async () => {
   await programs.remove()
-  await issuer.close()
+  await site.close()
 })
 
 it('has programs that the compiler takes as they stand there', () => {
@@ -75,5 +79,22 @@ describe('the page about next', () => {
       return GET(requestOf('https://api.example.com', path, token), { params: Promise.resolve({ id: '7' }) })
     }
     await expectGuarded(ask, '/notes/7', { id: '7', of: 'user-7' })
+  })
+})
+
+describe('the page about the guard', () => {
+  it('shows one that is told what was taken back', async () => {
+    vi.stubEnv('NOTES_API_SECRET', 'secret')
+    const running = await programs.run('guard', 'feed.ts')
+    const { api } = running.exports as { readonly api: ResourceServer }
+    const status = async (path: string, token: string) =>
+      (await fetch(requestOf(running.origin ?? '', path, token))).status
+    const [reading, paying] = [issuer.token({ jti: 'lost' }), issuer.token({ scope: 'pay' })]
+    expect([await status('/notes', reading), await status('/bills', paying)]).toEqual([200, 200])
+    site.tell({ subject: { format: 'jwt_id', iss: issuer.issuer, jti: 'lost' } })
+    await vi.waitFor(async () => expect(await status('/notes', reading)).toBe(401), soon)
+    await api.close()
+    await running.close()
+    vi.unstubAllEnvs()
   })
 })
