@@ -16,7 +16,8 @@ const uri = `${issuer}/status-lists/dGhlIGxpc3Qg`
 
 /** Loads a list, and looks into it. */
 export async function holdList(list: object): Promise<{
-  readonly endedBy: (access: AccessToken) => string | undefined
+  /** Looks at the status of a token that is good. */
+  readonly look: (access: AccessToken) => unknown
   readonly claimsOf: (index: number) => unknown
   readonly close: () => void
 }> {
@@ -35,6 +36,7 @@ export async function holdList(list: object): Promise<{
     held: () => key,
     find: async () => key,
     rejection: () => undefined,
+    signed: () => {},
     reload: async () => {},
   }
   const lists = createStatusLists({
@@ -50,7 +52,13 @@ export async function holdList(list: object): Promise<{
   const claimsOf = (idx: number): unknown =>
     JSON.parse(JSON.stringify({ issuer, issuedAt: now, claims: { status: { status_list: { idx, uri } } } }))
   const check = { token: '', issuers: new Map([[issuer, trusted]]), now, judge: strictJudge, proven: () => {} }
+  let next: AccessToken = claimsOf(0) as AccessToken
+  const watched = lists.watch(() => next)
   // Looks once, so that it is loaded; what it says of this one does not matter.
-  await Promise.resolve(lists.watch(() => claimsOf(0) as AccessToken)(check)).catch(() => {})
-  return { endedBy: lists.endedBy, claimsOf, close: lists.close }
+  await Promise.resolve(watched(check)).catch(() => {})
+  const look = (access: AccessToken): unknown => {
+    next = access
+    return watched(check)
+  }
+  return { look, claimsOf, close: lists.close }
 }

@@ -368,6 +368,29 @@ describe('a list', () => {
     expect(await verdict(guard, tokenOf(0))).toBe('good')
   })
 
+  it('is one for each trust in an issuer: under other keys for the same name it is another list', async () => {
+    const others = makeKey()
+    issuer.answers.set('/other-jwks', (_request, response) => sendJson(response, { keys: [others.jwk] }))
+    const tenants: Readonly<Record<string, string>> = { '/one': '/jwks', '/two': '/other-jwks' }
+    const guard = guarded(
+      {},
+      { authorizationServers: ({ url }) => [{ issuer: issuer.issuer, jwksUri: issuer.issuer + tenants[url] }] },
+    )
+    const ask = async (url: string, token: string): Promise<string> => {
+      const decision = await guard.authorize({ method: 'GET', url, headers: { authorization: `Bearer ${token}` } })
+      return decision.ok ? 'good' : decision.reason
+    }
+    const status = { status_list: { idx: 0, uri } }
+    const foreign = issuer.token({ iat: at, exp: at + 50_000, status }, { kid: others.kid }, others)
+    // The list is signed with a key that the second tenant does not take.
+    expect([await ask('/two', foreign), await ask('/one', tokenOf(0)), await ask('/one', tokenOf(1))]).toEqual([
+      'status.unavailable',
+      'good',
+      'token.revoked',
+    ])
+    expect(await ask('/two', foreign)).toBe('status.unavailable')
+  })
+
   it('gives its memory to those that are used more', async () => {
     const size = 4 * 1_024 * 1_024
     const lst = deflateSync(Buffer.alloc(size)).toString('base64url')

@@ -14,7 +14,6 @@ import type { StatusListCounts } from './status-list-counts.ts'
 /** One status list of one issuer, kept fresh. */
 export interface ListSource {
   readonly uri: string
-  readonly issuer: string
   /** What it says, if that can be relied on now. */
   readonly list: StatusList | undefined
   /** From then on a newer one is due, and from then on this one says nothing (epoch seconds). */
@@ -54,7 +53,7 @@ const livesTtl = 10
 const backOffLimitMs = 30_000
 
 export function createListSource(options: ListSourceOptions): ListSource {
-  const { uri, issuer, now, elapsed, counts, changed } = options
+  const { uri, now, elapsed, counts, changed } = options
   let held: (VerifiedStatusList & { readonly etag: string | undefined }) | undefined
   let latest = 0
   let failures = 0
@@ -104,7 +103,6 @@ export function createListSource(options: ListSourceOptions): ListSource {
 
   const source = {
     uri,
-    issuer: issuer.issuer,
     list: undefined as StatusList | undefined,
     freshUntil: 0,
     usableUntil: 0,

@@ -2,6 +2,7 @@ import {
   type AccessToken,
   type Judge,
   readStatusReference,
+  type StatusList,
   type StatusReference,
   statusAt,
   strictJudge,
@@ -39,6 +40,18 @@ const totalByteLimit = 64 * 1_024 * 1_024
 /** A list is renewed when this much of its time to live is over, so that requests find one that is fresh. */
 const renewalShare = 0.75
 
+/** Where a token's status is looked up; remembered by the token itself, so that it is read out of its claims once. */
+interface Place {
+  readonly source: ListSource
+  readonly index: number
+}
+
+/** What is known of one issuer: two that only share a name, under other keys, share no list. */
+interface OfIssuer {
+  readonly addresses: IssuerLists
+  readonly sources: Map<string, ListSource>
+}
+
 /**
  * Token Status List: what was taken back, by the signed lists of the issuer. It is late by the `ttl` of a list and needs nothing but
  * the public address; a feed is faster, and where both are, whichever is first ends a token. draft-ietf-oauth-status-list-21 §8.3
@@ -46,62 +59,59 @@ const renewalShare = 0.75
 export function createStatusLists(options: StatusListsOptions): StatusLists {
   const { now, longestTokenLifeSeconds } = options
   const { required, whenUnavailable, origins } = options.statusLists
-  const sources = new Map<string, ListSource>()
-  const issuers = new WeakMap<TrustedIssuer, IssuerLists>()
-  const { counts, figures } = createStatusListCounts(() => [...sources.values()].filter(({ list }) => list).length)
+  const issuers = new WeakMap<TrustedIssuer, OfIssuer>()
+  /** All of them, each with those of its issuer. */
+  const sources = new Map<ListSource, Map<string, ListSource>>()
+  const places = new WeakMap<AccessToken, Place>()
+  const { counts, figures } = createStatusListCounts(() => [...sources.keys()].filter(({ list }) => list).length)
   let closed = false
-  // Tokens that come one after the other are mostly in one list, and comparing two texts is faster than finding one.
-  let last: ListSource | undefined
 
-  const find = (issuer: string, uri: string): ListSource | undefined => {
-    if (last !== undefined && last.uri === uri && last.issuer === issuer) return last
-    const found = sources.get(nameOf(issuer, uri))
-    if (found !== undefined) last = found
-    return found
-  }
-
-  const endedBy = (access: AccessToken): 'its status' | undefined => {
-    const reference = readStatusReference(access.claims)
-    if (reference === undefined || reference === 'malformed') return undefined
-    const list = find(access.issuer, reference.uri)?.list
-    const status = list && statusAt(list, reference.index)
-    return status === undefined || status === 0 ? undefined : 'its status'
+  const ofIssuer = (issuer: TrustedIssuer): OfIssuer => {
+    const known = issuers.get(issuer)
+    if (known !== undefined) return known
+    const made = { addresses: createIssuerLists({ ...options, issuer, origins, counts }), sources: new Map() }
+    issuers.set(issuer, made)
+    return made
   }
 
   const obtain = async (issuer: TrustedIssuer, uri: string): Promise<ListSource | string> => {
-    const known = find(issuer.issuer, uri)
-    if (known !== undefined) {
-      await known.load()
-      return known
+    const own = ofIssuer(issuer)
+    const known = own.sources.get(uri)
+    if (known === undefined) {
+      const rejection = await own.addresses.rejection(uri)
+      if (rejection !== undefined) return rejection
     }
-    const lists = issuers.get(issuer) ?? createIssuerLists({ ...options, issuer, origins, counts })
-    issuers.set(issuer, lists)
-    const rejection = await lists.rejection(uri)
-    if (rejection !== undefined) return rejection
-    const source = find(issuer.issuer, uri) ?? createListSource({ ...options, issuer, uri, counts })
-    sources.set(nameOf(issuer.issuer, uri), source)
+    const source = known ?? own.sources.get(uri) ?? createListSource({ ...options, issuer, uri, counts })
+    const isNew = !sources.has(source)
+    own.sources.set(uri, source)
+    sources.set(source, own.sources)
     await source.load()
-    makeRoom(sources, source)
-    void keepFresh(source)
+    makeRoom([...sources.keys()], source, forget)
+    if (isNew) void keepFresh(source)
     return source
   }
 
   /** Renews a list for as long as a token that was seen may live, for streams outlive their request. */
   const keepFresh = async (source: ListSource): Promise<void> => {
-    while (!closed && sources.get(nameOf(source.issuer, source.uri)) === source) {
+    while (!closed && sources.has(source)) {
       const left = source.freshUntil - now() / 1_000
       await rest(Math.max(left * renewalShare, 1))
-      const at = now() / 1_000
-      if (closed || at > source.usedAt + longestTokenLifeSeconds) break
-      if (source.list !== undefined || source.problem !== undefined) await source.load()
+      if (closed || now() / 1_000 > source.usedAt + longestTokenLifeSeconds) break
+      // One that gave its memory back is loaded when a token asks for it.
+      if (source.list !== undefined) await source.load()
     }
-    if (closed) return
-    sources.delete(nameOf(source.issuer, source.uri))
-    if (last === source) last = undefined
+    forget(source)
   }
 
-  const judgeStatus = (list: ListSource['list'], index: number, judge: Judge): void => {
-    const status = list && statusAt(list, index)
+  const forget = (source: ListSource): void => {
+    const own = sources.get(source)
+    if (own?.get(source.uri) === source) own.delete(source.uri)
+    sources.delete(source)
+  }
+
+  const judgeStatus = ({ index }: Place, list: StatusList, judge: Judge): void => {
+    const status = statusAt(list, index)
+    if (status === 0 && judge === strictJudge) return
     const place = status === undefined ? 'beyond its end' : 'inside'
     judge('status index', status !== undefined, 'token.status_unknown', 'inside the list', place)
     judge('status', status === 0 || status === undefined, 'token.revoked', 'VALID', nameOfStatus(status))
@@ -116,8 +126,12 @@ export function createStatusLists(options: StatusListsOptions): StatusLists {
     const source = await obtain(issuer, uri)
     if (typeof source !== 'string') {
       source.usedAt = at
-      if (source.list !== undefined && at < source.usableUntil) {
-        judgeStatus(source.list, index, judge)
+      const place = { source, index }
+      places.set(access, place)
+      const { list } = source
+      // A list that is over cannot say of a token that it is good. What it said was taken back has not come back since.
+      if (list !== undefined && (at < source.usableUntil || (statusAt(list, index) ?? 0) > 0)) {
+        judgeStatus(place, list, judge)
         return access
       }
     }
@@ -127,8 +141,22 @@ export function createStatusLists(options: StatusListsOptions): StatusLists {
     return access
   }
 
+  /** Whether the list that is held is enough to judge by. Without an answer of its issuer it is, for as long as it says itself. */
+  const isEnough = (source: ListSource, at: number): boolean => {
+    if (at < source.freshUntil) return true
+    if (source.problem === undefined || at >= source.usableUntil) return false
+    void source.load()
+    return true
+  }
+
   const look = (access: AccessToken, check: TokenCheck, mayAsk: boolean): AccessToken | Promise<AccessToken> => {
-    const { judge, now: at, issuers: trusted } = check
+    const { judge, now: at } = check
+    const known = places.get(access)
+    if (known?.source.list !== undefined && isEnough(known.source, at)) {
+      judgeStatus(known, known.source.list, judge)
+      known.source.usedAt = at
+      return access
+    }
     const reference = readStatusReference(access.claims)
     if (reference === undefined) {
       judge('status', !required, 'token.status_unknown', 'an entry of a status list', 'none')
@@ -136,24 +164,28 @@ export function createStatusLists(options: StatusListsOptions): StatusLists {
     }
     const isRead = reference !== 'malformed'
     judge('status claim', isRead, 'token.status_unknown', 'idx and uri', isRead ? undefined : 'malformed')
-    if (!isRead) return access
-    const source = find(access.issuer, reference.uri)
-    if (source?.list !== undefined) {
+    const issuer = check.issuers.get(access.issuer)
+    if (!isRead || issuer === undefined) return access
+    const source = issuers.get(issuer)?.sources.get(reference.uri)
+    if (source?.list !== undefined && isEnough(source, at)) {
+      const place = { source, index: reference.index }
+      places.set(access, place)
+      judgeStatus(place, source.list, judge)
       source.usedAt = at
-      // While its issuer does not answer, a list that is due is used for as long as it says itself that it may be.
-      if (at < source.freshUntil || (source.problem !== undefined && at < source.usableUntil)) {
-        if (at >= source.freshUntil) void source.load()
-        judgeStatus(source.list, reference.index, judge)
-        return access
-      }
+      return access
     }
-    const issuer = trusted.get(access.issuer)
     // Whoever explains comes this far with a token that anybody may have made: nothing is asked for its sake.
-    return issuer === undefined || !mayAsk ? access : judgeLater(access, reference, issuer, check)
+    return mayAsk ? judgeLater(access, reference, issuer, check) : access
   }
 
   return {
-    endedBy,
+    endedBy(access) {
+      const place = places.get(access)
+      const list = place?.source.list
+      if (place === undefined || list === undefined) return undefined
+      const status = statusAt(list, place.index)
+      return status === undefined || status === 0 ? undefined : 'its status'
+    },
     watch: (checkToken) => (check) => {
       if (check.judge === strictJudge) {
         const access = checkToken(check)
@@ -178,24 +210,23 @@ function rest(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1_000).unref())
 }
 
-/** No two lists have one name: an issuer's identifier has no space. */
-function nameOf(issuer: string, uri: string): string {
-  return `${issuer} ${uri}`
-}
-
 function nameOfStatus(status: number | undefined): string | undefined {
   if (status === undefined || status === 0) return status === 0 ? 'VALID' : undefined
   return ['', 'INVALID', 'SUSPENDED'][status] ?? `status ${status}`
 }
 
-/** Forgets what was not used for longest, until the rest has room. */
-function makeRoom(sources: Map<string, ListSource>, newest: ListSource): void {
-  const byUse = [...sources].filter(([, source]) => source !== newest).sort(([, a], [, b]) => a.usedAt - b.usedAt)
-  let bytes = [...sources.values()].reduce((sum, { list }) => sum + (list?.bytes.byteLength ?? 0), 0)
-  for (const [name, source] of byUse) {
-    if (sources.size <= sourceLimit && bytes <= totalByteLimit) return
+/** Gives back what was not used for longest, until the rest has room. */
+function makeRoom(sources: readonly ListSource[], newest: ListSource, forget: (source: ListSource) => void): void {
+  let count = sources.length
+  let bytes = sources.reduce((sum, { list }) => sum + (list?.bytes.byteLength ?? 0), 0)
+  if (count <= sourceLimit && bytes <= totalByteLimit) return
+  for (const source of sources.toSorted((a, b) => a.usedAt - b.usedAt)) {
+    if (source === newest) continue
+    if (count <= sourceLimit && bytes <= totalByteLimit) return
     bytes -= source.list?.bytes.byteLength ?? 0
     source.drop()
-    if (sources.size > sourceLimit) sources.delete(name)
+    if (count <= sourceLimit) continue
+    forget(source)
+    count -= 1
   }
 }
