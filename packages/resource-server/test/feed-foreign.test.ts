@@ -121,7 +121,7 @@ async function pushed(options: Parameters<Transmitter['guard']>[0] = {}) {
 }
 
 describe('events that are pushed', () => {
-  it('are taken, and a guard is ready when what it asked for came [RFC 8935 §2.2]', async () => {
+  it('are taken, and a guard is ready when what it asked for came [RFC 8935 §2(c), RFC 8935 §2.2(a)(b)]', async () => {
     site.lines = [['s', 'user-5', start]]
     const { guard, post, close } = await pushed()
     expect(await verdict(guard, old('user-5'))).toBe('token.cut_off')
@@ -152,7 +152,7 @@ describe('events that are pushed', () => {
     [400, 'invalid_request', { 'content-type': 'application/json' }],
     [400, 'invalid_request', {}, 'garbage'],
     [400, 'invalid_request', {}, 'x'.repeat(40_000)],
-  ])('are answered %i %s for %j [RFC 8935 §2.3, RFC 8935 §2.4]', async (status, err, headers, body) => {
+  ])('are answered %i %s for %j [RFC 8935 §2.3(a)(b), RFC 8935 §2.4]', async (status, err, headers, body) => {
     const { guard, post, close } = await pushed()
     const answer = await post(body ?? site.sign(cutOff('user-9')).set, headers)
     expect([answer.status, JSON.parse(answer.body)]).toEqual([status, { err, description: expect.any(String) }])
@@ -165,7 +165,7 @@ describe('events that are pushed', () => {
     ['invalid_audience', { claims: { aud: 'https://other.example' } }],
     ['invalid_key', { header: { kid: 'other' } }],
     ['invalid_request', { header: { typ: 'JWT' } }],
-  ])('that are none are answered %s [RFC 8935 §2.4]', async (err, told) => {
+  ])('that are none are answered %s [RFC 8935 §2(b), RFC 8935 §2.4]', async (err, told) => {
     const { guard, post, close } = await pushed()
     const answer = await post(site.sign({ ...cutOff('user-10'), ...told }).set)
     expect([answer.status, JSON.parse(answer.body)]).toMatchObject([400, { err }])

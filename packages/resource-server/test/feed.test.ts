@@ -227,6 +227,11 @@ describe('a subject', () => {
     ],
     [
       'subject_malformed',
+      'with more than its form has',
+      () => ({ subject: { ...user(), device: 'd' }, members: past }),
+    ],
+    [
+      'subject_malformed',
       'without a name',
       () => ({ subject: { format: 'iss_sub', iss: issuer.issuer }, members: past }),
     ],

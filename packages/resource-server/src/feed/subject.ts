@@ -35,7 +35,7 @@ function readSimple(subject: JsonObject, { issuer }: SubjectContext): Target | N
   const format = readString(subject, 'format')
   if (format !== 'iss_sub' && format !== 'jwt_id') return { why: 'subject_format' }
   if (readString(subject, 'iss') !== issuer) return { why: 'subject_issuer' }
-  const name = readName(subject, format === 'iss_sub' ? 'sub' : 'jti')
+  const name = readName(subject, format === 'iss_sub' ? 'sub' : 'jti', ['iss'])
   if (name === undefined) return { why: 'subject_malformed' }
   return format === 'iss_sub' ? { kind: 'subject', subject: name } : { kind: 'token', jti: name }
 }
@@ -69,7 +69,7 @@ const readers = {
   user(value: JsonObject, { issuer }: SubjectContext): string | NoTarget {
     if (readString(value, 'format') !== 'iss_sub') return { why: 'subject_format' }
     if (readString(value, 'iss') !== issuer) return { why: 'subject_issuer' }
-    return readName(value, 'sub') ?? { why: 'subject_malformed' }
+    return readName(value, 'sub', ['iss']) ?? { why: 'subject_malformed' }
   },
   application: readOpaque,
   actor: readOpaque,
@@ -81,7 +81,7 @@ const readers = {
 
 function readOpaque(value: JsonObject): string | NoTarget {
   if (readString(value, 'format') !== 'opaque') return { why: 'subject_format' }
-  return readName(value, 'id') ?? { why: 'subject_malformed' }
+  return readName(value, 'id', []) ?? { why: 'subject_malformed' }
 }
 
 /** The tenant is the issuer, which is equal for every token that is looked at. */
@@ -102,7 +102,10 @@ function combine({ session, user, application, actor, tenant }: Members): Target
 
 const nameLimit = 512
 
-function readName(object: JsonObject, name: string): string | undefined {
+/** @param others what the format has besides; a member that it does not have could narrow what is meant (RFC 9493 §3) */
+function readName(object: JsonObject, name: string, others: readonly string[]): string | undefined {
   const value = readString(object, name)
+  if (!Object.keys(object).every((each) => each === 'format' || each === name || others.includes(each)))
+    return undefined
   return value !== undefined && value !== '' && value.length <= nameLimit ? value : undefined
 }
