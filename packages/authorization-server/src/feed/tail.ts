@@ -1,3 +1,4 @@
+import { setImmediate as otherWork } from 'node:timers/promises'
 import { StoreUnavailable } from '../store/engine.ts'
 import type { LedgerRow } from '../store/revocation-entry.ts'
 import type { Store } from '../store/store.ts'
@@ -73,6 +74,7 @@ export function createTail(store: Pick<Store, 'readFeed'>, sequencer: Pick<Seque
         const fresh = page.rows.filter(({ seq }) => seq <= head)
         rows.push(...fresh)
         from = page.rows.length < pageLimit ? head : (fresh.at(-1)?.seq ?? head)
+        if (from < head) await otherWork()
       }
       if (rows.length > rowLimit) {
         rows = rows.slice(-rowLimit / 2)
@@ -162,7 +164,8 @@ export function createTail(store: Pick<Store, 'readFeed'>, sequencer: Pick<Seque
   }
 }
 
-function concerns({ resources }: LedgerRow, { resourceKey }: Audience): boolean {
+/** Whether an audience is told of a row. */
+export function concerns({ resources }: LedgerRow, { resourceKey }: Audience): boolean {
   return resources === undefined || resourceKey === undefined || resources.includes(resourceKey)
 }
 

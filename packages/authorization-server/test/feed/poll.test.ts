@@ -371,6 +371,27 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
     })
   })
 
+  it('reaches to where the stream begins, also where an older snapshot is at hand [PROTOCOL §6]', async () => {
+    const { name } = await begin()
+    const linesOf = async (stream: Readonly<Record<string, unknown>>) => {
+      const response = await site.server.handle(
+        new Request(`${site.issuer}/ssf/snapshot?stream_id=${stream['stream_id']}`, {
+          headers: { authorization: `Bearer ${watcher.token}` },
+        }),
+        { address: '192.0.2.1' },
+      )
+      return inflateSync(new Uint8Array(await response.arrayBuffer())).toString()
+    }
+    const former = await watcher.stream()
+    expect(await linesOf(former)).not.toContain(`${name}1`)
+    await takeBack(site, `${name}1`, [notes])
+    await site.server.context.sequencer.look()
+    // Its stream begins behind what was taken back, so the snapshot has to have it.
+    const later = await watcher.stream()
+    expect(await linesOf(later)).toContain(`"${name}1"`)
+    expect(tokensIn((await watcher.poll(String(later['stream_id']))).sets)).toEqual([])
+  })
+
   it('gives one snapshot to all who begin together', async () => {
     await begin()
     let readings = 0
