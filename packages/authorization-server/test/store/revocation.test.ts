@@ -275,6 +275,69 @@ describe.each(engines)('what is taken back on %s', (engine) => {
     expect(await revoke()).toEqual({ outcome: 'cut_off', notBefore: seconds() + 5 })
   })
 
+  it('is not held up by a user who changes the own password all the time [PROTOCOL §1]', async () => {
+    const { one } = await startSmall(test)
+    const { userId, clientId } = one
+    const change = () => test.store.changeUser({ id: userId, passwordHash: randomUUID(), actor: userId })
+    for (let turn = 0; turn < 2; turn++) await change()
+    await expect(change()).rejects.toThrow()
+    const outcomes = [
+      await test.store.changeUser({ id: userId, disabled: true, actor: 'operator' }),
+      await test.store.cutOffClient({ clientId, ...by }),
+      await test.store.cutOffAll(by),
+    ]
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['changed', 'cut_off', 'cut_off'])
+  })
+
+  describe('after it ended without anybody being told', () => {
+    const endings: readonly [string, (family: Family) => Promise<readonly string[]>][] = [
+      [
+        'by a lapse of time',
+        async (family) => {
+          const kept = { idleSeconds: 30 }
+          const rotated = await test.store.rotateRefresh(rotationOf(family, family.presented, kept))
+          if (!('successor' in rotated)) throw new Error(rotated.outcome)
+          test.clock.advance(30_000)
+          return [(await test.store.rotateRefresh(rotationOf(family, rotated.successor))).outcome, 'expired']
+        },
+      ],
+      [
+        'by a cut-off before its last refresh',
+        async (family) => {
+          test.clock.advance(60_000)
+          const rotated = await test.store.rotateRefresh(rotationOf(family, family.presented))
+          if (!('successor' in rotated)) throw new Error(rotated.outcome)
+          await test.store.cutOffAll({ ...by, before: seconds() - 30 })
+          return [(await test.store.rotateRefresh(rotationOf(family, rotated.successor))).outcome, 'principal_disabled']
+        },
+      ],
+    ]
+    it.each(endings)(
+      '%s, a grant is told of once, for guards take its last access token [PROTOCOL §7]',
+      async (_how, end) => {
+        const { oneOne } = await startSmall(test)
+        const [outcome, expected] = await end(oneOne)
+        expect(outcome).toBe(expected)
+        const { grantId, userId, clientId } = oneOne
+        const told = () => test.query('SELECT reason FROM revocations WHERE entry LIKE $1', `%"${grantId}"%`)
+        expect(await told()).toEqual([])
+        expect(await test.store.revokeGrant({ grantId, ...by })).toEqual({ outcome: 'revoked' })
+        expect(await test.store.revokeGrant({ grantId, ...by })).toEqual({ outcome: 'nothing_to_revoke' })
+        expect(await test.store.withdrawApplication({ userId, clientId })).toEqual({ ended: 0 })
+        expect(await told()).toEqual([{ reason: 'revoked' }])
+      },
+    )
+
+    it('a grant of long ago is not told of, for nothing of it is left', async () => {
+      const { oneOne } = await startSmall(test)
+      test.clock.advance(3_600_000)
+      expect((await test.store.rotateRefresh(rotationOf(oneOne, oneOne.presented))).outcome).toBe('expired')
+      test.clock.advance(86_400_000)
+      const { grantId } = oneOne
+      expect(await test.store.revokeGrant({ grantId, ...by })).toEqual({ outcome: 'nothing_to_revoke' })
+    })
+  })
+
   it('of one user at six clients in one second has not to wait [PROTOCOL §1]', async () => {
     const { one } = await startSmall(test)
     for (let turn = 0; turn < 6; turn++) {

@@ -5,10 +5,21 @@ import { clockMarginSeconds } from './spent.ts'
 
 /** How far a cut-off may be ahead of the clock, in seconds: guards take tokens from up to 10 s in the future. */
 const leadLimitSeconds = 5
+/**
+ * The same for what users may do to themselves, as often as they like: the rest is kept for operators and leaks, or one user's
+ * many new passwords would hold up every revocation there is, the one of that very user too.
+ */
+const ownLeadLimitSeconds = 2
 
 /** Whose tokens a cut-off is to end. */
 export type CutOffOf =
-  | { readonly kind: 'client' | 'user' /** Its own cut-off so far. */; readonly before: number }
+  | {
+      readonly kind: 'client' | 'user'
+      /** Its own cut-off so far. */
+      readonly before: number
+      /** The user asks for it. */
+      readonly isOwn?: boolean
+    }
   | { readonly kind: 'pair'; readonly userId: string; readonly clientId: string }
   | { readonly kind: 'grant'; readonly userId: string; readonly clientId: string; readonly before: number }
   | { readonly kind: 'actor' | 'all' }
@@ -22,7 +33,8 @@ export type CutOffOf =
  */
 export function* cutOff(transaction: Transaction, of: CutOffOf): Verb<number> {
   const cut = Math.max(transaction.now, transaction.notBefore, yield* latestBeside(of)) + 1
-  if (cut > transaction.now + leadLimitSeconds) throw new StoreUnavailable('too many revocations within a few seconds')
+  const limit = 'isOwn' in of && of.isOwn === true ? ownLeadLimitSeconds : leadLimitSeconds
+  if (cut > transaction.now + limit) throw new StoreUnavailable('too many revocations within a few seconds')
   return cut
 }
 

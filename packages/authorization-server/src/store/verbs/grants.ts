@@ -1,4 +1,5 @@
 import { record, recordEach } from '../audit-record.ts'
+import { longestAccessSeconds } from '../registered-resource.ts'
 import { type Initiator, type ToldEntry, tellEach } from '../revocation-entry.ts'
 import {
   first,
@@ -112,7 +113,19 @@ const initiators: Readonly<Record<GrantEnd, Initiator | 'untold'>> = {
   withdrawn: 'user',
 }
 
-/** Ends one grant, once, and tells of it; an ended one keeps its first reason. Returns whether this call did it. */
+/**
+ * A grant may be ended that has not, and one that ended lately without anybody being told: a lapse of time ended it, or a cut-off
+ * that was set to an instant before its last refresh, and guards still take what was given for it then.
+ */
+const endable = (parameter: number): string =>
+  `(ended_at IS NULL OR (ended_at > $${parameter} AND ended_reason IN ('expired', 'disabled')))`
+
+/** The parameter of {@link endable}: who tells nobody ends what has not ended. */
+function untoldSince({ now }: Transaction, initiator: Initiator | 'untold'): number {
+  return initiator === 'untold' ? Number.MAX_SAFE_INTEGER : now - longestAccessSeconds
+}
+
+/** Ends one grant, once, and tells of it; one that was told of keeps its first reason. Returns whether this call did it. */
 export function* endGrant(
   transaction: Transaction,
   grantId: string,
@@ -121,10 +134,11 @@ export function* endGrant(
   initiator: Initiator | 'untold' = initiators[reason],
 ): Verb<boolean> {
   const row = yield* first(
-    `UPDATE grants SET ended_at = $1, ended_reason = $2 WHERE id = $3 AND ended_at IS NULL RETURNING ${toldColumns}`,
+    `UPDATE grants SET ended_at = $1, ended_reason = $2 WHERE id = $3 AND ${endable(4)} RETURNING ${toldColumns}`,
     transaction.now,
     reason,
     grantId,
+    untoldSince(transaction, initiator),
   )
   // The id of an API key is a grant id, too.
   if (row === undefined) return yield* endKey(transaction, grantId, { reason, actor, initiator })
@@ -141,12 +155,12 @@ export function* endGrantsOf(
   actor: string,
   initiator: Initiator | 'untold' = initiators[reason],
 ): Verb<number> {
-  const end = 'UPDATE grants SET ended_at = $1, ended_reason = $2 WHERE client_id = $3 AND ended_at IS NULL'
-  const ending = [transaction.now, reason, whose.clientId] as const
+  const end = `UPDATE grants SET ended_at = $1, ended_reason = $2 WHERE client_id = $3 AND ${endable(4)}`
+  const ending = [transaction.now, reason, whose.clientId, untoldSince(transaction, initiator)] as const
   const { rows } =
     whose.userId === undefined
       ? yield* run(`${end} RETURNING ${toldColumns}`, ...ending)
-      : yield* run(`${end} AND user_id = $4 RETURNING ${toldColumns}`, ...ending, whose.userId)
+      : yield* run(`${end} AND user_id = $5 RETURNING ${toldColumns}`, ...ending, whose.userId)
   yield* recordEach(
     transaction,
     'grant.ended',

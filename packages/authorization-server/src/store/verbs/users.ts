@@ -115,7 +115,7 @@ export const changeUser = defineVerb({
     const user = userOfRow(row)
     const ends = passwordHash !== undefined || disabled === true
     const before = user.notBefore
-    const notBefore = ends ? yield* cutOff(transaction, { kind: 'user', before }) : before
+    const notBefore = ends ? yield* cutOff(transaction, { kind: 'user', before, isOwn: actor === id }) : before
     yield* run(
       'UPDATE users SET password_hash = $1, disabled_at = $2, not_before = $3 WHERE id = $4',
       passwordHash ?? user.passwordHash,
