@@ -234,7 +234,8 @@ describe('the addresses of lists', () => {
   it.each<readonly [string, unknown]>([
     ['no list', undefined],
     ['numbers', [1]],
-    ['one text', 7],
+    ['a number', 7],
+    ['one text', 'https://as.example/one'],
     ['too many', Array.from({ length: 10_001 }, (_, each) => `${each}`)],
   ])('are none where the issuer sends %s', async (_name, lists) => {
     name(lists)

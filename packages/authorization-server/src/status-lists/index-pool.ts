@@ -22,8 +22,8 @@ export interface IndexPoolOptions {
   readonly now: () => number
   /** How long the tokens of these indexes can live, at the most, in seconds. */
   readonly lifeSeconds: number
-  /** Publishes a list that was made now: nobody is given an index of a list that cannot be read. */
-  readonly publish: (id: string) => Promise<void>
+  /** Publishes a list that never was: nobody is given an index of one that cannot be read, though its maker ended before. */
+  readonly publishFirst: (id: string) => Promise<void>
 }
 
 /** Taken from the store together. Those that are left when the node ends are given to nobody. */
@@ -43,7 +43,7 @@ export function createIndexPool(options: IndexPoolOptions): IndexPool {
     const sealed = sealKey(kek, id, sealPurpose, random(32), random(12))
     const candidate = { id, sealed }
     const reserved = await store.reserveStatusIndexes({ lifeBits, count: blockSize, share: 1 - decoyShare, candidate })
-    if (reserved.made) await options.publish(reserved.list.id)
+    await options.publishFirst(reserved.list.id)
     const permute = createPermutation(openListKey(kek, reserved.list), reserved.list.bits)
     if (reserved.list.id !== list) stock = []
     list = reserved.list.id

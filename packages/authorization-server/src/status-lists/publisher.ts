@@ -21,6 +21,8 @@ export interface PublisherOptions {
 export interface Publisher {
   /** Publishes every list that is due: one that has never been, is older than its ttl, or has something new to say. */
   publishDue(): Promise<void>
+  /** Publishes one list, if it never was. */
+  publishFirst(id: string): Promise<void>
   /** Publishes one list, if it is due. */
   publish(id: string): Promise<void>
 }
@@ -88,7 +90,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
     if (failures.length > 0) throw failures[0]
   }
 
-  return { publishDue: () => publishAmong(() => true), publish: (id) => publishAmong((row) => row.id === id) }
+  return {
+    publishDue: () => publishAmong(() => true),
+    publishFirst: (id) => publishAmong((row) => row.id === id && row.published.version === 0),
+    publish: (id) => publishAmong((row) => row.id === id),
+  }
 }
 
 async function* takenBack(store: Store, list: string): AsyncGenerator<number> {

@@ -66,7 +66,8 @@ export function createStatusLists(options: StatusListsOptions): StatusLists {
   const aggregationUri = `${issuer}/status-lists`
   const uriOf = (id: string): string => `${aggregationUri}/${id}`
   const publisher = createPublisher({ ...options, uriOf, aggregationUri })
-  const poolOf = (lifeSeconds: number) => createIndexPool({ ...options, lifeSeconds, publish: publisher.publish })
+  const poolOf = (lifeSeconds: number) =>
+    createIndexPool({ ...options, lifeSeconds, publishFirst: publisher.publishFirst })
   // A grant without a refresh token gives tokens for a day, and so do clients: all that is over soon shares lists.
   const brief = poolOf(2 * longestAccessSeconds)
   const lasting = poolOf(refreshAbsoluteSeconds + longestAccessSeconds)

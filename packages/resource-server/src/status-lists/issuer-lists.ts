@@ -1,4 +1,4 @@
-import { Refusal, readStrings } from '@arctos/core'
+import { Refusal } from '@arctos/core'
 import type { TrustedIssuer } from '../keys/trusted-issuers.ts'
 import { isTrustworthyUrl } from '../option-check.ts'
 import { type Fetch, fetchJson } from '../outbound-fetch.ts'
@@ -40,9 +40,9 @@ export function createIssuerLists({ issuer, fetch, elapsed, origins, counts }: I
       addresses = new Set(await readAddresses(issuer, fetch))
       problem = undefined
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      counts.failed(String(error.facts['check']))
-      problem = String(error.facts['received'])
+      const facts = error instanceof Refusal ? error.facts : { check: 'fault', received: 'fault' }
+      counts.failed(String(facts['check']))
+      problem = String(facts['received'])
       // It may have begun to name its lists since its metadata was read.
       issuer.metadata.doubt()
     }
@@ -68,12 +68,10 @@ async function readAddresses({ metadata }: TrustedIssuer, fetch: Fetch): Promise
   const answer = await fetchJson(fetch, located.url, { headers: { accept: 'application/json' } })
   if (!answer.ok) throw unavailable(answer.problem)
   if (answer.status !== 200) throw unavailable(`HTTP ${answer.status}`)
-  const { status_lists: none } = answer.object ?? {}
-  // An issuer may have no list yet.
-  if (Array.isArray(none) && none.length === 0) return []
-  const lists = answer.object && readStrings(answer.object, 'status_lists')
-  if (lists === undefined || lists.length > addressLimit) throw unavailable(`no list of at most ${addressLimit} texts`)
-  return lists
+  const { status_lists: lists } = answer.object ?? {}
+  const isList = Array.isArray(lists) && lists.length <= addressLimit && lists.every((uri) => typeof uri === 'string')
+  if (!isList) throw unavailable(`no list of at most ${addressLimit} texts`)
+  return lists as readonly string[]
 }
 
 function unavailable(received: string): Refusal {

@@ -92,9 +92,10 @@ export function createListSource(options: ListSourceOptions): ListSource {
       failures = 0
       nextTryAt = Number.NEGATIVE_INFINITY
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      const check = String(error.facts['check'])
-      source.problem = `${check}: ${error.facts['received'] ?? error.facts['expected']}`.slice(0, 200)
+      // Nobody waits for what goes on behind the requests, and a process must not end by it.
+      const facts = error instanceof Refusal ? error.facts : { check: 'fault' }
+      const check = String(facts['check'])
+      source.problem = `${check}: ${facts['received'] ?? facts['expected']}`.slice(0, 200)
       counts.failed(check)
       failures += 1
       nextTryAt = elapsed() + Math.min(2 ** (failures - 1) * 1_000, backOffLimitMs)

@@ -39,6 +39,8 @@ const sourceLimit = 1_000
 const totalByteLimit = 64 * 1_024 * 1_024
 /** A list is renewed when this much of its time to live is over, so that requests find one that is fresh. */
 const renewalShare = 0.75
+/** How often one that is not held is looked at, whether it may be forgotten. */
+const idleSeconds = 60
 
 /** Where a token's status is looked up; remembered by the token itself, so that it is read out of its claims once. */
 interface Place {
@@ -95,7 +97,7 @@ export function createStatusLists(options: StatusListsOptions): StatusLists {
   const keepFresh = async (source: ListSource): Promise<void> => {
     while (!closed && sources.has(source)) {
       const left = source.freshUntil - now() / 1_000
-      await rest(Math.max(left * renewalShare, 1))
+      await rest(source.list === undefined ? idleSeconds : Math.max(left * renewalShare, 1))
       if (closed || now() / 1_000 > source.usedAt + longestTokenLifeSeconds) break
       // One that gave its memory back is loaded when a token asks for it.
       if (source.list !== undefined) await source.load()

@@ -66,7 +66,7 @@ export interface Reserved {
   readonly list: StatusListRow
   readonly from: number
   readonly to: number
-  /** Whether the list was made now, and has still to be published. */
+  /** Whether the list was made now. */
   readonly made: boolean
 }
 
