@@ -1,12 +1,8 @@
-import { type AccessToken, checkAccessTokenClaims, Refusal, strictJudge } from '@arctos/core'
-import { rowIdOf } from '../../packages/authorization-server/src/feed/security-event.ts'
-import { createFeedGate } from '../../packages/resource-server/src/feed/feed-gate.ts'
 import { createFreshness } from '../../packages/resource-server/src/feed/freshness.ts'
 import { createOrder } from '../../packages/resource-server/src/feed/order.ts'
 import { createReceiver } from '../../packages/resource-server/src/feed/receiver.ts'
-import { defaultRule, type FeedRule } from '../../packages/resource-server/src/feed/rule.ts'
 import { applySnapshot } from '../../packages/resource-server/src/feed/snapshot.ts'
-import type { SnapshotAnswer, StreamClient } from '../../packages/resource-server/src/feed/stream.ts'
+import type { SnapshotAnswer } from '../../packages/resource-server/src/feed/stream.ts'
 import { createSubscription } from '../../packages/resource-server/src/feed/subscription.ts'
 import type { Trouble } from '../../packages/resource-server/src/feed/trouble.ts'
 import { createFeedMetrics } from '../../packages/resource-server/src/reports/feed-metrics.ts'
@@ -14,29 +10,24 @@ import {
   createRevocationState,
   type Revocation,
 } from '../../packages/resource-server/src/verification/revocation-state.ts'
-import { type Answer, askAtOnce, createLine, headAt, type Line, poll } from './exchange.ts'
-import { placeOf, snapshotBytes } from './model-guard.ts'
+import { type Answer, createLine, type Line } from './exchange.ts'
+import { type Probes, startProbes, tokenOf } from './probes.ts'
 import { createRecord, type GuardRecord, noteForce, noteKnowledge } from './record.ts'
-import { fleet, link, receiver as times } from './setting.ts'
-import { audience, beginning, issuer, ledgerRowOf, sizes } from './sizes.ts'
+import { fleet, link } from './setting.ts'
+import { createSimulatedClient } from './simulated-client.ts'
+import { audience, beginning, issuer } from './sizes.ts'
 import type { Transmitter } from './transmitter.ts'
 import { createVirtualClock, type VirtualClock } from './virtual-clock.ts'
-import { isIn, type World } from './world.ts'
+import type { World } from './world.ts'
 
-type GoodAnswer = Extract<Answer, { readonly ok: true }>
-
-export interface RealRun {
+export interface RealRun extends Probes {
   readonly record: GuardRecord
   readonly line: Line
   /** Every five minutes: when, how many entries were held, in how many bytes. */
   readonly memory: { readonly at: number; readonly entries: number; readonly bytes: number }[]
-  /** Requests with a token that was taken back, and how many of them were let in. */
-  probes: number
-  letIn: number
 }
 
 const memoryEveryMs = 300_000
-const probeEveryMs = 200
 
 /**
  * A guard's own code, with a clock and a network that are not real: subscription, order, freshness, verification of events, snapshots,
@@ -45,7 +36,8 @@ const probeEveryMs = 200
 export async function runRealGuard(world: World, guard: number, transmitter: Transmitter): Promise<RealRun> {
   const line = createLine(world, guard)
   const clock = createVirtualClock()
-  const run: RealRun = { record: createRecord(), line, memory: [], probes: 0, letIn: 0 }
+  const record = createRecord()
+  const run: RealRun = { record, line, memory: [], probes: 0, letIn: 0, violations: record.violations }
   let from = 0
   for (const { from: end, to } of [...line.restarts, { from: world.untilMs, to: world.untilMs }]) {
     if (from < end) {
@@ -131,51 +123,7 @@ async function live(
     },
   })
 
-  /** What is asked comes back when the clock is there. */
-  const when = async <Result>(answer: Answer, make: (good: GoodAnswer) => Result): Promise<Result | Trouble> => {
-    note(answer)
-    await clock.until(answer.at)
-    if (stopped) return { problem: 'stopped' }
-    return answer.ok ? make(answer) : { problem: answer.problem }
-  }
-  const client: StreamClient = {
-    async create() {
-      const made = askAtOnce(line, elapsed(), sizes.answer)
-      return when(made, ({ head }) => {
-        line.done = placeOf(list, head)
-        return { id: 's', pollEndpoint: `${issuer}/ssf/poll/s`, leastVerificationMs: 0 }
-      })
-    },
-    async remove() {},
-    async verify() {
-      return undefined
-    },
-    async poll(_endpoint, { maxEvents, returnImmediately, ack }) {
-      if (maxEvents === 0) {
-        const looked = askAtOnce(line, elapsed(), sizes.answer)
-        return when(looked, ({ epoch, head }) => ({ sets: [], moreAvailable: false, epoch, head }))
-      }
-      const numbers = ack.map((jti) => Number(/\d+/.exec(rowIdOf(jti, audience) ?? '')?.[0]))
-      const acknowledgedTo = Math.max(line.done, ...numbers.map((number) => placeOf(list, number + 1)))
-      const answer = poll(line, elapsed(), returnImmediately, acknowledgedTo)
-      return when(answer, ({ rows, moreAvailable, epoch, head }) => ({
-        sets: rows.map((place) => transmitter.event(resource, place, epoch)),
-        moreAvailable,
-        epoch,
-        head,
-      }))
-    },
-    async snapshot() {
-      const at = elapsed()
-      const answer = askAtOnce(line, at, snapshotBytes(world, list, at))
-      return when(answer, ({ epoch, head }) => {
-        const place = placeOf(list, head)
-        const { body, lines } = transmitter.snapshot(resource, place, at)
-        return { statement: JSON.stringify({ epoch, head, lines, place }), body }
-      })
-    },
-    abort() {},
-  }
+  const client = createSimulatedClient({ line, clock, transmitter, note, isStopped: () => stopped })
 
   const synchronise = async ({ statement, body }: SnapshotAnswer): Promise<Trouble | undefined> => {
     const { epoch, head, lines, place } = JSON.parse(statement) as Record<string, number>
@@ -220,49 +168,9 @@ async function live(
     chance: chance.next,
   })
 
-  const rule = { ...defaultRule, whenStale: behaviours[guard % behaviours.length] as FeedRule['whenStale'] }
-  const feed = { rule, freshness, metrics, position: 0, epoch: 1, problem: undefined }
-  const gate = createFeedGate({
-    feeds: new Map([[issuer, feed]]),
-    revocations: state,
-    elapsed,
-    ask() {
-      const isCut = isIn(line.partitions, elapsed()) || isIn(world.failovers, elapsed())
-      return Promise.reject(new Refusal(isCut ? 'introspection.unavailable' : 'token.inactive', { check: 'simulated' }))
-    },
-    write() {},
-  })
-  const boundMs = rule.whenStale === 'refuse' ? times.staleAfterMs : times.unavailableAfterMs
-  const isLetIn = async (access: AccessToken): Promise<boolean> => {
-    try {
-      state.judge(access, strictJudge)
-      await gate(access, { token: '', issuers: new Map(), now: now() / 1_000, judge: strictJudge, proven() {} })
-      return true
-    } catch (error) {
-      if (error instanceof Refusal) return false
-      throw error
-    }
-  }
-  const probe = async (access: AccessToken, acknowledged: number): Promise<void> => {
-    if (stopped) return
-    run.probes += 1
-    if (!(await isLetIn(access))) return
-    run.letIn += 1
-    const age = elapsed() - acknowledged
-    if (age >= boundMs)
-      record.violations.push(`${rule.whenStale}: let in ${Math.round(age)} ms after the acknowledgement`)
-    clock.schedule(elapsed() + probeEveryMs, () => void probe(access, acknowledged))
-  }
-  const probeFrom = (place: number): void => {
-    const number = list[place]
-    if (number === undefined || stopped) return
-    const acknowledged = world.acknowledged[number] as number
-    clock.schedule(acknowledged, () => {
-      probeFrom(place + 1)
-      void probe(tokenOf(world, number), acknowledged)
-    })
-  }
-  probeFrom(placeOf(list, headAt(world, from)))
+  const feed = { freshness, metrics, position: 0, epoch: 1, problem: undefined }
+  startProbes({ line, clock, state, feed, guard, from, isStopped: () => stopped }, run)
+
   const watchMemory = (): void => {
     if (stopped) return
     state.sweep(now() / 1_000)
@@ -276,31 +184,10 @@ async function live(
   void subscription.close()
 }
 
-const behaviours = ['introspect or accept', 'refuse', 'accept'] as const
-
 const metadata = {
   jwksUri: `${issuer}/ssf/jwks`,
   configurationEndpoint: `${issuer}/ssf/streams`,
   verificationEndpoint: undefined,
   snapshotEndpoint: `${issuer}/ssf/snapshot`,
   criticalMembers: new Set(['actor']),
-}
-
-/** A token that an entry ends, from just before. */
-function tokenOf(world: World, number: number): AccessToken {
-  const atMs = world.acknowledged[number] as number
-  const { entry } = ledgerRowOf(number, atMs, world.resource[number] === -1)
-  const iat = Math.floor(beginning + atMs / 1_000)
-  const claims = {
-    iss: issuer,
-    aud: audience,
-    sub: ('userId' in entry && entry.userId) || 'user',
-    client_id: 'clientId' in entry ? entry.clientId : 'client',
-    jti: `j${number}`,
-    iat,
-    exp: iat + fleet.longestTokenLifeSeconds,
-    ...('grantId' in entry ? { grant_id: entry.grantId } : {}),
-  }
-  const expected = { issuer, audience, clockToleranceSeconds: fleet.clockToleranceSeconds, allowUntyped: false }
-  return checkAccessTokenClaims(claims, expected, iat)
 }
