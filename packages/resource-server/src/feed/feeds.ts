@@ -148,6 +148,8 @@ function startFeed(
     },
     transmitter: {
       async read() {
+        // It is asked before each poll: so what is over is forgotten where nothing new comes, too.
+        revocations.sweep(now() / 1_000)
         const metadata = await transmitter.read()
         if (!isTrouble(metadata)) critical = metadata.criticalMembers
         return metadata
