@@ -1,5 +1,6 @@
 import { Refusal } from '@arctos/core'
 import { requestedFeed } from '../feed/feed-resource.ts'
+import { StoreUnavailable } from '../store/engine.ts'
 import { isPublicClient } from '../store/registered-client.ts'
 import type { GrantType } from './grant-type.ts'
 import { requestedResources, requestedScopes } from './requested.ts'
@@ -26,7 +27,7 @@ export const clientCredentials: GrantType = {
     const scopes = requestedScopes(asking, resources, parameters.get('scope'), false)
     const resourceKeys = resources.map((resource) => resource.key)
     const { store, statusLists } = context
-    const order = { clientId: client.id, scopes, resourceKeys, assertion, builtIn: feed }
+    const order = { clientId: client.id, clientVersion: client.version, scopes, resourceKeys, assertion, builtIn: feed }
     const issued = await (statusLists === undefined || feed !== undefined
       ? store.issueForClient(order)
       : statusLists.placeClient((places) => store.issueForClient({ ...order, places })))
@@ -35,6 +36,9 @@ export const clientCredentials: GrantType = {
         return { access: issued.access, scopes, refreshToken: undefined }
       case 'assertion_replayed':
         throw new Refusal('client.assertion_replayed', { check: 'jti', expected: 'a new one' })
+      case 'client_changed':
+        // To ask again is right, and shows whether what it proves itself by still counts.
+        throw new StoreUnavailable('the client was changed while it asked')
       case 'client_disabled':
         throw new Refusal('client.disabled', { check: 'client', expected: 'enabled', received: 'disabled' })
       case 'resource_unknown':

@@ -95,6 +95,8 @@ const clientSecrets = z.array(clientSecret).max(secretLimit)
 /** A registered client as one transaction saw it. */
 export interface RegisteredClient {
   readonly id: string
+  /** Another one after every change of settings or secrets. */
+  readonly version: number
   readonly settings: ClientSettings
   /** At most two; the very same list for every read of one version. */
   readonly secrets: readonly ClientSecret[]
@@ -129,6 +131,7 @@ export function clientOfRow(row: Row): RegisteredClient {
   }
   return {
     id: text(row, 'id'),
+    version,
     settings: known.settings,
     secrets: known.secrets,
     notBefore: integer(row, 'not_before'),

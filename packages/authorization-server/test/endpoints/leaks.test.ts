@@ -171,6 +171,30 @@ describe.each(databaseKinds)('a report of leaked secrets on %s', (database) => {
     expect(retired.map(({ id }) => id)).toContain(key.id)
   })
 
+  it('gives nothing for a client secret that leaks while its finder asks', async () => {
+    const leaked = strange('clientSecret')
+    await registerClient(site.store, 'hasty', {}, leaked)
+    const client = await site.store.readClient('hasty')
+    expect(await report(leaked)).toMatchObject({ ended: 1 })
+    const order = { clientId: 'hasty', scopes: ['read'], resourceKeys: [notes], assertion: undefined }
+    const { outcome } = await site.store.issueForClient({ ...order, clientVersion: client?.version })
+    expect(outcome).toBe('client_changed')
+  })
+
+  it('leaves nothing alive of a client secret that is used at that moment', async () => {
+    for (let round = 0; round < 8; round++) {
+      const leaked = strange('clientSecret')
+      await registerClient(site.store, `used-${round}`, {}, leaked)
+      const form = { grant_type: 'client_credentials' }
+      const asking = Promise.all([1, 2, 3].map(() => site.post('/token', form, basic(`used-${round}`, leaked))))
+      const [replies] = await Promise.all([asking, report(leaked)])
+      for (const { status, body } of replies) {
+        if (status !== 200) expect([401, 503]).toContain(status)
+        else expect(await isActive(site, String(body['access_token']))).toBe(false)
+      }
+    }
+  })
+
   const manyTokens = database === 'sqlite' ? 100_000 : 1_000
   it(`ends ${manyTokens} tokens of a client by one cut-off, and writes nothing for each`, async () => {
     const leaked = strange('clientSecret')

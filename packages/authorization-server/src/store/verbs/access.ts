@@ -119,6 +119,8 @@ export function* selectResources(
 
 export interface ClientOrder {
   readonly clientId: string
+  /** The version of the client that proved itself: with another one, what it was proven by may have been taken back. */
+  readonly clientVersion?: number | undefined
   readonly scopes: readonly string[]
   readonly resourceKeys: readonly string[]
   readonly assertion: Spending | undefined
@@ -132,15 +134,19 @@ export type IssueForClientOutcome =
   /** `bucket`: the name under which the place of its status may be remembered. */
   | { readonly outcome: 'issued'; readonly access: IssuedAccess; readonly bucket?: string }
   | { readonly outcome: 'assertion_replayed' }
-  | { readonly outcome: 'client_disabled' }
+  | { readonly outcome: 'client_disabled' | 'client_changed' }
   | { readonly outcome: 'resource_unknown' }
 
 /** Client credentials: a token for the client itself. A JWT stores nothing. RFC 6749 §4.4 */
 export const issueForClient = defineVerb({
   kind: 'change',
   *run(transaction, order: ClientOrder): Verb<IssueForClientOutcome> {
+    const enabled = 'SELECT version, not_before FROM clients WHERE id = $1 AND disabled_at IS NULL'
+    const client = yield* first(enabled, order.clientId)
+    const version = client && integer(client, 'version')
+    // A secret that leaked may have been removed while whoever has it waited for this row.
+    if (version !== undefined && version !== (order.clientVersion ?? version)) return { outcome: 'client_changed' }
     if (!(yield* spend(transaction, order.assertion))) return { outcome: 'assertion_replayed' }
-    const client = yield* first('SELECT not_before FROM clients WHERE id = $1 AND disabled_at IS NULL', order.clientId)
     if (client === undefined) return { outcome: 'client_disabled' }
     const { builtIn } = order
     const resources = builtIn === undefined ? yield* selectResources(order.resourceKeys, order.resourceKeys) : [builtIn]
