@@ -41,6 +41,6 @@ export {
 } from './store/verbs/api-keys.ts'
 export { type AuditRecord, findBreak } from './store/verbs/audit.ts'
 export type { NewKey } from './store/verbs/keys.ts'
-export { revokeToken, type TokenRevocation, type TokenRevocationOutcome } from './tokens/revoke-token.ts'
 export { makeKeySecret } from './tokens/api-key.ts'
 export { decodeUnverifiedRefreshToken, type UnverifiedRefreshToken } from './tokens/refresh-token.ts'
+export { revokeToken, type TokenRevocation, type TokenRevocationOutcome } from './tokens/revoke-token.ts'
