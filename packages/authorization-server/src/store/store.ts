@@ -32,6 +32,7 @@ import { hasDueNotice, settleNotice, takeNotices } from './verbs/leak-notices.ts
 import { findClientSecrets, findLeaked } from './verbs/leak-search.ts'
 import { revokeLeaked } from './verbs/leaks.ts'
 import { purgeExpired } from './verbs/purge.ts'
+import { hasPushStreams, leasePushStreams, releasePushStreams } from './verbs/push-leases.ts'
 import { recoverLostWindow } from './verbs/recovery.ts'
 import { rotateRefresh } from './verbs/refresh.ts'
 import { createResource, listResources, readResources } from './verbs/resources.ts'
@@ -53,12 +54,9 @@ import {
   configureStream,
   createStream,
   deleteStream,
-  hasPushStreams,
-  leasePushStreams,
   listStreams,
   readFeedCaller,
   readStream,
-  releasePushStreams,
   requestVerification,
   setStreamStatus,
 } from './verbs/streams.ts'

@@ -77,12 +77,6 @@ export async function verifyEvent(
   return event
 }
 
-/** The claims of the only event of an answer. */
-export function onlyEvent({ sets, jtis }: Poll): JsonObject {
-  if (jtis.length !== 1) throw new Error(`${jtis.length} events instead of one`)
-  return decodeJwt(sets[jtis[0] ?? ''] ?? '') as JsonObject
-}
-
 /** Takes one token back, a second after whatever was before: the log is in the order of time. */
 export async function takeBack(
   { store, clock }: Pick<Installation, 'store' | 'clock'>,
