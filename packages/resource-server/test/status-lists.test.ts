@@ -351,6 +351,8 @@ describe('a list', () => {
     answer = sendStatus(503)
     at += ttl
     for (const each of [guard, lenient]) expect(await verdicts(each, tokens)).toEqual({ good: 1, 'token.revoked': 1 })
+    // Known to be down, it is waited for no more: it is asked behind the requests.
+    expect(guard.verifier()(tokenOf(0))).not.toBeInstanceOf(Promise)
     at += 9 * ttl - 1
     expect(await verdicts(guard, tokens)).toEqual({ good: 1, 'token.revoked': 1 })
     at += 1

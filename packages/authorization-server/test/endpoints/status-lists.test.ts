@@ -199,6 +199,13 @@ describe.each(databaseKinds)('the places of tokens in %s', (database) => {
   })
   afterAll(() => site.end())
 
+  let lists = 0
+  const emptyList = async () => {
+    lists += 1
+    const candidate = { id: `empty-${lists}`, sealed: '' }
+    return (await site.store.reserveStatusIndexes({ lifeBits: 30 + lists, count: 1, share: 1, candidate })).list
+  }
+
   it('are one for what a client gets for itself within five minutes of expiry, on every node', async () => {
     const node = await site.startNode({ experimental })
     const elsewhere = { ...site, server: node, send: askThrough(node) }
@@ -221,11 +228,38 @@ describe.each(databaseKinds)('the places of tokens in %s', (database) => {
     const { form } = await mintCode(site)
     tokensOf(await ask(site, form))
     const candidate = { id: 'unused', sealed: '' }
-    const next = async () =>
-      (await site.store.reserveStatusIndexes({ lifeBits: 18, count: 1, share: 1, candidate })).from
+    // Of grants with a refresh token, and without.
+    const next = (): Promise<number[]> =>
+      Promise.all(
+        [18, 23].map(async (lifeBits) => {
+          return (await site.store.reserveStatusIndexes({ lifeBits, count: 1, share: 1, candidate })).from
+        }),
+      )
     const before = await next()
     for (let count = 0; count < 520; count += 104) await Promise.all(Array.from({ length: 104 }, () => ask(site, form)))
-    expect(await next()).toBe(before + 1)
+    expect(await next()).toEqual(before.map((each) => each + 1))
+  })
+
+  it('are published by nobody with a time before that of the last list', async () => {
+    const { id } = await emptyList()
+    const publication = { id, version: 0, issuedAt: 100, kid: 'key', head: 0, token: 'first' }
+    expect(await site.store.publishStatusList(publication)).toEqual({ published: true })
+    expect(await site.store.publishStatusList(publication)).toEqual({ published: false })
+    expect(await site.store.publishStatusList({ ...publication, version: 1, issuedAt: 99 })).toEqual({
+      published: false,
+    })
+    const again = { ...publication, version: 1, token: 'second' }
+    expect(await site.store.publishStatusList(again)).toEqual({ published: true })
+    const read = await site.store.readStatusListToken({ id, knownVersion: 1 })
+    expect(read).toMatchObject({ version: 2, issuedAt: 100, token: 'second' })
+  })
+
+  it('are published by one node at a time, until that has been at it for too long', async () => {
+    const { id } = await emptyList()
+    const claim = () => site.store.claimStatusList({ id, version: 0 })
+    expect([(await claim())?.now, await claim()]).toEqual([site.clock.seconds(), undefined])
+    site.clock.pass(30)
+    expect((await claim())?.now).toBe(site.clock.seconds())
   })
 
   it('are in another list when one is full or closed, and lists end after their tokens', async () => {
