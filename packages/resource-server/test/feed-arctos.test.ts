@@ -12,6 +12,7 @@ import { sha256Base64url } from '@arctos/core'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { revocationEvents } from '../src/adapters/node.ts'
 import { resourceServer } from '../src/index.ts'
+import { patiently } from './transmitter.ts'
 
 const issuer = 'https://issuer.example'
 const notes = 'https://notes.example'
@@ -74,6 +75,7 @@ function guardOf(revocations: object = {}) {
     scopes: { read: 'Read' },
     revocations: { clientId: 'notes-api', clientSecret: secret, ...revocations },
     fetch,
+    wait: patiently,
     journal: () => {},
   })
   guards.push(guard)

@@ -5,7 +5,7 @@ import * as fetchAdapter from '../src/adapters/fetch.ts'
 import * as nodeAdapter from '../src/adapters/node.ts'
 import { type Guard, guardOf, verdict } from './guard.ts'
 import { type Issuer, sendJson, startIssuer } from './issuer.ts'
-import { counted, soon, startTransmitter, statusOf, type Transmitter, types } from './transmitter.ts'
+import { counted, patiently, soon, startTransmitter, statusOf, type Transmitter, types } from './transmitter.ts'
 
 let site: Transmitter
 let issuer: Issuer
@@ -68,6 +68,7 @@ describe('a transmitter that is no Arctos', () => {
     const trusted = await startIssuer()
     site.acceptToken('handed-out')
     const guard = guardOf(trusted, {
+      wait: patiently,
       revocations: { transmitter: issuer.issuer, accessToken: 'handed-out', audience: 'https://api.example.com' },
     })
     guards.push(guard)

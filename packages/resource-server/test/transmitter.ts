@@ -94,7 +94,13 @@ type Options = Partial<ResourceServerOptions<{ read: string; write: string }>> &
 export const soon = { timeout: 10_000, interval: 3 }
 const holdMs = 100
 
-export async function startTransmitter(): Promise<Transmitter> {
+/** Lets time pass for a guard, but for requests that wait for its first synchronisation: they have all the patience there is. */
+export function patiently(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds === 3_000 ? soon.timeout : milliseconds).unref())
+}
+
+/** @param now epoch milliseconds */
+export async function startTransmitter(now = Date.now): Promise<Transmitter> {
   const issuer = await startIssuer()
   const key = makeKey('RS256', 'events-1')
   const tokens = new Set<string>()
@@ -124,7 +130,7 @@ export async function startTransmitter(): Promise<Transmitter> {
     const usual = {
       iss: issuer.issuer,
       aud: resource,
-      iat: Math.floor(Date.now() / 1_000),
+      iat: Math.floor(now() / 1_000),
       jti,
       sub_id: subject,
       events: { [type]: members },
@@ -174,7 +180,7 @@ export async function startTransmitter(): Promise<Transmitter> {
     },
     guard({ feed = {}, ...options } = {}) {
       const revocations = { clientId: 'notes-api', clientSecret: 'secret', ...feed }
-      const guard = guardOf(issuer, { revocations, ...options })
+      const guard = guardOf(issuer, { revocations, wait: patiently, ...options })
       guards.push(guard)
       return guard
     },
@@ -187,7 +193,7 @@ export async function startTransmitter(): Promise<Transmitter> {
     acceptToken: (token) => void tokens.add(token),
     heartbeat() {
       for (const { id } of self.streams.values()) {
-        const log = { epoch: self.epoch, head: self.head, as_of: Date.now() / 1_000 }
+        const log = { epoch: self.epoch, head: self.head, as_of: now() / 1_000 }
         self.deliver(signed({ type: types.verification, subject: { format: 'opaque', id }, members: log }))
       }
     },
@@ -245,7 +251,7 @@ export async function startTransmitter(): Promise<Transmitter> {
     const answer = {
       sets: Object.fromEntries(sets),
       moreAvailable: all.length > sets.length,
-      ...(self.isNumbered ? { epoch: self.epoch, head: self.head, as_of: Date.now() / 1_000 } : {}),
+      ...(self.isNumbered ? { epoch: self.epoch, head: self.head, as_of: now() / 1_000 } : {}),
     }
     sendJson(response, self.alterPoll?.(answer) ?? answer)
   }
@@ -274,10 +280,10 @@ export async function startTransmitter(): Promise<Transmitter> {
     const claims = {
       iss: issuer.issuer,
       aud: resource,
-      iat: Math.floor(Date.now() / 1_000),
+      iat: Math.floor(now() / 1_000),
       epoch: self.epoch,
       head: self.head,
-      as_of: Date.now() / 1_000,
+      as_of: now() / 1_000,
       entries: self.lines.length,
       digest: createHash('sha256').update(body).digest('base64url'),
     }

@@ -37,7 +37,7 @@ export function createFreshness(elapsed: () => number, pause: (milliseconds: num
     },
     confirm(askedAt) {
       // Before the first question nothing was asked, so that an answer to it confirms nothing.
-      if (askedAt <= doubtedAt) return
+      if (askedAt < doubtedAt || askedAt === Number.NEGATIVE_INFINITY) return
       knownAt = Math.max(knownAt, askedAt)
       confirmedAt = knownAt
       for (const end of [...waiting]) end(true)
