@@ -28,6 +28,7 @@ export function startUpkeep(context: ServerContext): () => Promise<void> {
       await keys.maintain()
       await keys.maintainEvents()
     }),
+    watchKeys(context),
     // Until nothing is left: rows expire as fast as they are made, and a page a time could fall behind.
     startLoop(context, 'purge', purgeIntervalMs, async (isEnding) => {
       while ((await store.purgeExpired(purgePage)).deleted >= purgePage && !isEnding());
@@ -50,6 +51,27 @@ function startNotices(context: ServerContext, { sendDue }: LeakSender): () => Pr
     const { failed, why } = await sendDue(isEnding)
     if (failed > 0) throw new Error(`${failed} did not arrive, and are tried again: ${why}`)
   })
+}
+
+/** Reads the keys as soon as anything was taken back, for it may have been one of them: a withdrawn key signs and proves nothing. */
+function watchKeys(context: ServerContext): () => Promise<void> {
+  let seen: number | undefined
+  let reading: Promise<void> | undefined
+  const unwatch = context.sequencer.watch((position) => {
+    // While they are read: the next look, moments later, finds that there is more.
+    if (position === undefined || position.head === seen || reading !== undefined) return
+    seen = position.head
+    reading = context.keys
+      .maintain()
+      .catch((error: unknown) => noteFault(context, 'keys', error))
+      .finally(() => {
+        reading = undefined
+      })
+  })
+  return async () => {
+    unwatch()
+    await reading
+  }
 }
 
 function noteFault(context: ServerContext, name: string, error: unknown): void {

@@ -34,6 +34,33 @@ async function newKid(site: Installation): Promise<string | undefined> {
   return decodeProtectedHeader(tokensOf(await ownToken(site)).access).kid
 }
 
+describe('a withdrawn key', () => {
+  it('proves nothing at other nodes as soon as they hear of it', async () => {
+    const site = await install()
+    const stop = site.server.startUpkeep()
+    const { access } = tokensOf(await ownToken(site))
+    const { kid = '' } = decodeProtectedHeader(access)
+    await site.server.context.keys.rotate({ immediately: true, actor: 'test' })
+    expect(await isActive(site, access)).toBe(true)
+    // As another process would.
+    expect(await site.store.retireKey({ id: kid, actor: 'test' })).toEqual({ outcome: 'retired' })
+    // Two seconds, where upkeep by itself reads the keys every five.
+    let looks = 100
+    await new Promise<void>((resolve) => {
+      const unwatch = site.server.context.sequencer.watch(() => {
+        looks--
+        if (looks > 0 && site.server.context.keys.verificationKey(kid) !== undefined) return
+        unwatch()
+        resolve()
+      })
+    })
+    expect(await isActive(site, access)).toBe(false)
+    expect(await newKid(site)).not.toBe(kid)
+    await stop()
+    await site.end()
+  })
+})
+
 describe('the published keys', () => {
   let site: Installation
   beforeAll(async () => {
