@@ -27,6 +27,7 @@ export interface Progress {
 }
 
 interface Mark {
+  epoch: number
   acked: number
   readonly loose: Set<number>
 }
@@ -49,12 +50,13 @@ export function createProgress(issuer: string, store: Pick<Store, 'acknowledgeEv
   const markOf = ({ id, acked }: Stream): Mark => {
     let mark = marks.get(id)
     if (mark === undefined) {
-      mark = { acked, loose: new Set() }
+      mark = { epoch: 0, acked, loose: new Set() }
       marks.set(id, mark)
     }
-    const head = tail.last()?.position.head ?? 0
-    // A mark beyond the log is from another life of the database.
-    if (mark.acked > head) {
+    const { epoch, head } = tail.last()?.position ?? { epoch: mark.epoch, head: 0 }
+    // What was known of another life of the database says nothing about this one.
+    if (mark.epoch !== epoch || mark.acked > head) {
+      mark.epoch = epoch
       mark.acked = acked
       mark.loose.clear()
     }

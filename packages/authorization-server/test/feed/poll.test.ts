@@ -420,6 +420,23 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
   })
 })
 
+describe('a database that was restored', () => {
+  it('is another one, and what was known of the former is forgotten [PROTOCOL §1]', async () => {
+    const site = await install()
+    const guard = await receiverOf(site, 'notes-api')
+    const { stream_id } = await guard.stream()
+    await takeBack(site, 'before', [notes])
+    const told = await guard.poll(String(stream_id))
+    await site.store.recoverLostWindow({ actor: 'test' })
+    // The token for the feed went with all others.
+    expect((await guard.poll(String(stream_id))).reply.reason).toBe('token.revoked')
+    const again = await receiverOf(site, 'notes-api')
+    const after = (await again.poll(String(stream_id), { ...now, ack: told.jtis })).reply.body
+    expect([told.reply.body['epoch'], after['epoch']]).toEqual([1, 2])
+    await site.end()
+  })
+})
+
 describe('a node that cannot read the log', () => {
   it('answers 503, never an empty list [PROTOCOL §6]', async () => {
     const { url, drop } = await makeDatabase('postgres')

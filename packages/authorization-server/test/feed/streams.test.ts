@@ -74,6 +74,25 @@ describe('the transmitter', () => {
     await other.end()
   })
 
+  it('lies below an issuer with a path, and its metadata before that path [SSF §7.2, RFC 9728 §3.1(a)]', async () => {
+    const issuer = 'https://issuer.example/tenant/7'
+    const tenant = await install({ issuer })
+    const { body } = await tenant.send('/.well-known/ssf-configuration/tenant/7')
+    expect([body['issuer'], body['configuration_endpoint']]).toEqual([issuer, `${issuer}/ssf/streams`])
+    const own = await tenant.send('/.well-known/oauth-protected-resource/tenant/7/ssf')
+    expect(own.body['resource']).toBe(`${issuer}/ssf`)
+    const below = (path: string, init?: RequestInit) => tenant.send(`/tenant/7${path}`, init)
+    const receiver = await receiverOf(
+      { issuer, send: below, post: (path, form, headers) => tenant.post(`/tenant/7${path}`, form, headers) },
+      'notes-api',
+    )
+    const { stream_id, delivery } = await receiver.stream()
+    expect(delivery).toMatchObject({ endpoint_url: `${issuer}/ssf/poll/${stream_id}` })
+    expect((await receiver.poll(String(stream_id))).reply.status).toBe(200)
+    expect((await tenant.send('/.well-known/ssf-configuration')).status).toBe(404)
+    await tenant.end()
+  })
+
   it('is a protected resource, listed by the server and nowhere to be consented to [RFC 9728 §4]', async () => {
     const feed = `${site.issuer}/ssf`
     const metadata = (await site.send('/.well-known/oauth-authorization-server')).body
