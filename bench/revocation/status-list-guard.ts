@@ -43,6 +43,7 @@ export async function holdList(list: object): Promise<{
     fetch: async (url) => new Response(url === aggregation ? JSON.stringify({ status_lists: [uri] }) : token),
     now: Date.now,
     elapsed: () => performance.now(),
+    wait: async () => {},
     clockToleranceSeconds: 10,
     longestTokenLifeSeconds: 86_400,
     statusLists: { required: false, whenUnavailable: 'refuse', origins: [] },

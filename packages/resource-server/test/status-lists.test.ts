@@ -218,17 +218,25 @@ describe('the addresses of lists', () => {
     }
   })
 
-  it('are asked for again for a new list, but not oftener than once a second', async () => {
-    const guard = guarded()
+  it('are asked for again for a new list, five times at once and then twice a second', async () => {
+    let waited = 0
+    const wait = async (milliseconds: number): Promise<void> => {
+      waited += milliseconds
+    }
+    const guard = guarded({}, { wait })
     expect(await verdict(guard, tokenOf(0))).toBe('good')
     const two = `${issuer.issuer}/status-lists/two`
-    for (let count = 0; count < 20; count++) expect(await verdict(guard, tokenOf(0, two))).toBe('status.unavailable')
-    expect(issuer.hitsOf(aggregation)).toBe(1)
+    // However many ask together, it is one question.
+    const many = Array.from({ length: 20 }, () => tokenOf(0, two))
+    expect(await verdicts(guard, many)).toEqual({ 'status.unavailable': 20 })
+    expect(issuer.hitsOf(aggregation)).toBeLessThanOrEqual(3)
+    const before = issuer.hitsOf(aggregation)
+    for (let count = before; count < 7; count++)
+      expect(await verdict(guard, tokenOf(0, two))).toBe('status.unavailable')
+    expect([issuer.hitsOf(aggregation), waited]).toEqual([7, 1_000])
     name([uri, two])
     issuer.answers.set('/status-lists/two', serve(signList(JSON.stringify(claimsOfList(listOf({}), { sub: two })))))
-    at += 1
     expect(await verdict(guard, tokenOf(0, two))).toBe('good')
-    expect(issuer.hitsOf(aggregation)).toBe(2)
   })
 
   it.each<readonly [string, unknown]>([

@@ -1,4 +1,5 @@
 import { Refusal } from '@arctos/core'
+import { createPace } from '../keys/pace.ts'
 import type { TrustedIssuer } from '../keys/trusted-issuers.ts'
 import { isTrustworthyUrl } from '../option-check.ts'
 import { type Fetch, fetchJson } from '../outbound-fetch.ts'
@@ -14,28 +15,31 @@ export interface IssuerListsOptions {
   readonly issuer: TrustedIssuer
   readonly fetch: Fetch
   readonly elapsed: () => number
+  readonly wait: (milliseconds: number) => Promise<void>
   /** Origins beside the issuer's. */
   readonly origins: readonly string[]
   readonly counts: StatusListCounts
 }
 
 const addressLimit = 10_000
-/** An issuer is not asked about its lists oftener, whatever tokens say. */
-const pauseMs = 1_000
+/** An issuer is asked about lists that it has not named so often at once, and then twice a second, whatever tokens say. */
+const burst = 5
+const refillMs = 500
 
 /**
  * Reads what the issuer's metadata leads to. A token only chooses among these addresses, so nobody has us ask anywhere else,
  * whatever its `uri` says. draft-ietf-oauth-status-list-21 §9
  */
-export function createIssuerLists({ issuer, fetch, elapsed, origins, counts }: IssuerListsOptions): IssuerLists {
+export function createIssuerLists(options: IssuerListsOptions): IssuerLists {
+  const { issuer, fetch, elapsed, wait, origins, counts } = options
   const allowed = [new URL(issuer.issuer).origin, ...origins]
   let addresses: ReadonlySet<string> = new Set()
   let problem: string | undefined
-  let nextTryAt = Number.NEGATIVE_INFINITY
+  const pace = createPace(burst, refillMs, elapsed, wait)
   let reading: Promise<void> | undefined
+  let queued: Promise<void> | undefined
 
   const read = async (): Promise<void> => {
-    nextTryAt = elapsed() + pauseMs
     try {
       addresses = new Set(await readAddresses(issuer, fetch))
       problem = undefined
@@ -48,13 +52,21 @@ export function createIssuerLists({ issuer, fetch, elapsed, origins, counts }: I
     }
   }
 
+  const readNow = (): Promise<void> => {
+    queued = undefined
+    reading = read().finally(() => {
+      reading = undefined
+    })
+    return reading
+  }
+
   return {
     async rejection(uri) {
-      if (!addresses.has(uri) && (reading !== undefined || elapsed() >= nextTryAt)) {
-        reading ??= read().finally(() => {
-          reading = undefined
-        })
-        await reading
+      // A reading that is under way may have begun before the issuer had this list.
+      if (!addresses.has(uri)) await reading
+      if (!addresses.has(uri)) {
+        queued ??= pace.turn().then(readNow)
+        await queued
       }
       if (!addresses.has(uri)) return problem ?? 'the issuer names no such list'
       return isTrustworthyUrl(uri) && allowed.includes(new URL(uri).origin) ? undefined : 'a list at another origin'

@@ -28,7 +28,10 @@ export interface StatusLists {
 }
 
 export interface StatusListsOptions
-  extends Pick<Configuration, 'fetch' | 'now' | 'elapsed' | 'clockToleranceSeconds' | 'longestTokenLifeSeconds'> {
+  extends Pick<
+    Configuration,
+    'fetch' | 'now' | 'elapsed' | 'wait' | 'clockToleranceSeconds' | 'longestTokenLifeSeconds'
+  > {
   readonly statusLists: StatusListConfiguration
   /** Called when a list says something that it did not say before. */
   readonly changed: () => void
