@@ -84,7 +84,7 @@ function startFeed(
   const fetch = configuration.metrics.ofIssuer(issuer).watch(configuration.fetch)
   const metrics = createFeedMetrics()
   const order = createOrder()
-  const freshness = createFreshness(elapsed, configuration.pause)
+  const freshness = createFreshness(configuration)
   const transmitter = createTransmitter(feed.transmitter, fetch, elapsed)
   let critical: ReadonlySet<string> = new Set()
   const keys = createKeySource({

@@ -300,6 +300,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   }
 
   const step = async (): Promise<Trouble | undefined> => {
+    freshness.align()
     const metadata = await transmitter.read()
     if (isTrouble(metadata)) return metadata
     await removeAbandoned(metadata)
