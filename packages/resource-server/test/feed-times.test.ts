@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
+import { deflateSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { FeedPolicy, RevocationFeedOptions } from '../src/index.ts'
 import { type Guard, guardOf, present, verdict } from './guard.ts'
 import { type Issuer, makeKey, sendJson, sendStatus } from './issuer.ts'
-import { counted, soon, startTransmitter, statusOf, type Transmitter } from './transmitter.ts'
+import { counted, type FakeSnapshot, soon, startTransmitter, statusOf, type Transmitter } from './transmitter.ts'
 
 let site: Transmitter
 let issuer: Issuer
@@ -107,6 +109,11 @@ describe('before the first synchronisation', () => {
   })
 })
 
+/** The same statement, signed about another body. */
+function withBody({ claims }: FakeSnapshot, body: Buffer): object {
+  return { body, claims: { ...claims, digest: createHash('sha256').update(body).digest('base64url') } }
+}
+
 describe('a snapshot that lies', () => {
   const others = makeKey('RS256', 'events-1')
   it.each<[string, (right: Parameters<NonNullable<Transmitter['alterSnapshot']>>[0]) => object]>([
@@ -121,6 +128,9 @@ describe('a snapshot that lies', () => {
     ['behind', (right) => ({ claims: { ...right.claims, head: 1 } })],
     ['digest', (right) => ({ body: Buffer.concat([right.body, Buffer.from('x')]) })],
     ['body', (right) => ({ claims: { ...right.claims, entries: 2 } })],
+    ['body', (right) => withBody(right, deflateSync('x'.repeat(100_000)))],
+    ['body', (right) => withBody(right, deflateSync('[]\n'.repeat(1_000_000)))],
+    ['body', (right) => withBody(right, Buffer.from('not compressed'))],
   ])('counts as %s, and the guard begins when it is told the truth', async (reason, lie) => {
     site.lines = [['t', 'one', 4_000_000_000]]
     site.alterSnapshot = (right) => ({ ...right, ...lie(right) })
@@ -129,6 +139,16 @@ describe('a snapshot that lies', () => {
     expect(statusOf(guard).ageSeconds).toBeUndefined()
     site.alterSnapshot = undefined
     expect(await verdict(guard, token({ jti: 'one' }))).toBe('token.revoked')
+  })
+
+  it('or one whose keys cannot be had, is asked for again', async () => {
+    issuer.answers.set('/ssf/jwks', sendStatus(503))
+    const guard = begun()
+    const problem = 'snapshot: the keys of the transmitter cannot be had'
+    await vi.waitFor(() => expect(statusOf(guard).problem).toBe(problem), soon)
+    issuer.answers.set('/ssf/jwks', (_request, response) => sendJson(response, { keys: [site.key.jwk] }))
+    pass(10)
+    await site.synced(guard)
   })
 
   it('about single lines is believed about the others', async () => {

@@ -12,7 +12,7 @@ const longestAskedMs = 60_000
  */
 export function backoffMs(failures: number, chance: number, askedMs = 0): number {
   const usual = Math.min(firstMs * 2 ** Math.min(failures - 1, 16), longestMs) * (0.5 + chance / 2)
-  return Math.max(usual, Math.min(askedMs, longestAskedMs) * (1 + chance / 10))
+  return Math.round(Math.max(usual, Math.min(askedMs, longestAskedMs) * (1 + chance / 10)))
 }
 
 /** `Retry-After` in milliseconds; of the two forms, seconds alone. */
