@@ -53,4 +53,19 @@ describe('arctos key, beside a server that signs with RS256', { timeout: 60_000 
     ])
     expect(await run('key', 'retire', kid)).toMatchObject({ exitCode: 1 })
   })
+
+  it('changes the key of security events, apart from that of tokens', async () => {
+    const before = (await signingKeys()).length
+    const rotate = async () =>
+      /^added signing key (ev\S+)\n$/.exec((await run('key', 'rotate', '--events', '--now')).output)?.[1]
+    const [first = '', second = ''] = [await rotate(), await rotate()]
+    expect((await run('key', 'retire', first)).exitCode).toBe(0)
+    const keys = JSON.parse((await run('key', 'list', '--json')).output) as readonly ListedKey[]
+    const states = [first, second].map((kid) => keys.find(({ id }) => id === kid))
+    expect(states.map((key) => [key?.purpose, key?.algorithm, key?.retiredAt !== undefined])).toEqual([
+      ['events', 'RS256', true],
+      ['events', 'RS256', false],
+    ])
+    expect(await signingKeys()).toHaveLength(before)
+  })
 })

@@ -1,4 +1,4 @@
-import { createRandom, rotateSigningKey } from '@arctos/authorization-server'
+import { createRandom, rotateEventKey, rotateSigningKey } from '@arctos/authorization-server'
 import { isJsonObject, parseJsonObjectText } from '@arctos/core'
 import type { Command } from 'commander'
 import { generateKey, openAnyKey } from '../key-file.ts'
@@ -35,6 +35,7 @@ export function registerKey(program: Command): void {
     'signingAlgorithm',
   ])
     .option('--now', 'sign with it at once: guards that have not seen it fetch it then')
+    .option('--events', 'a key for security events (RS256) instead of tokens')
     .action(async (options: RawOptions) => {
       const rotated = await withStore(options, async (store, configuration) => {
         const kek = openAnyKey(configuration, placeOf(configuration).dataDir)
@@ -43,7 +44,10 @@ export function registerKey(program: Command): void {
           immediately: options['now'] === true,
           actor: operator,
         }
-        return await rotateSigningKey({ store, kek, random: createRandom() }, rotation)
+        const making = { store, kek, random: createRandom() }
+        if (options['events'] === true)
+          return { outcome: 'added', kid: await rotateEventKey(making, rotation) } as const
+        return await rotateSigningKey(making, rotation)
       })
       if (rotated.outcome === 'ambiguous')
         throw new CommandError(

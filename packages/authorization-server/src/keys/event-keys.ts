@@ -4,6 +4,7 @@ import { type JsonObject, jwkThumbprint } from '@arctos/core'
 import type { SealedKey } from '../store/verbs/keys.ts'
 import { sealKey } from './key-encryption.ts'
 import { isReplaced, type KeyMaking, leadSeconds, overlapSeconds, rotationSeconds } from './key-maintenance.ts'
+import { createKeyReader } from './opened-keys.ts'
 
 const generate = promisify(generateKeyPair)
 
@@ -16,14 +17,31 @@ export async function maintainEventKeys(making: KeyMaking, keys: readonly Sealed
   const events = keys.filter((key) => key.purpose === 'events' && key.retiredAt === undefined)
   const changes: Promise<unknown>[] = []
   if (!events.some((key) => key.ageSeconds <= rotationSeconds))
-    changes.push(addEventKey(making, events.length === 0 ? 0 : leadSeconds))
+    changes.push(addEventKey(making, events.length === 0 ? 0 : leadSeconds, 'server', rotationSeconds))
   for (const { id } of events.filter((key) => isReplaced(key, events)))
     changes.push(making.store.retireKey({ id, actor: 'server', ifReplacedForSeconds: overlapSeconds }))
   await Promise.all(changes)
   return changes.length > 0
 }
 
-async function addEventKey({ store, kek, random }: KeyMaking, activeInSeconds: number): Promise<void> {
+/**
+ * Adds an event key, and changes no other one: it signs at once in an emergency, else after the time that receivers need to see it.
+ * Rejects with `WrongKeyEncryptionKey` when the key-encryption key is not that of the keys already there.
+ */
+export async function rotateEventKey(
+  making: KeyMaking,
+  { immediately, actor }: { readonly immediately: boolean; readonly actor: string },
+): Promise<string> {
+  await createKeyReader(making.store, '', making.kek)()
+  return await addEventKey(making, immediately ? 0 : leadSeconds, actor)
+}
+
+async function addEventKey(
+  { store, kek, random }: KeyMaking,
+  activeInSeconds: number,
+  actor: string,
+  everySeconds?: number,
+): Promise<string> {
   // In the thread pool: making an RSA key takes a hundred milliseconds and more.
   const { publicKey, privateKey } = await generate('rsa', { modulusLength: 2048 })
   const jwk = publicKey.export({ format: 'jwk' }) as JsonObject
@@ -38,5 +56,6 @@ async function addEventKey({ store, kek, random }: KeyMaking, activeInSeconds: n
     sealed: sealKey(kek, kid, 'events', pkcs8, random(12)),
     activeInSeconds,
   } as const
-  await store.addKey({ key, onlyIfOlderThanSeconds: rotationSeconds, actor: 'server' })
+  await store.addKey({ key, onlyIfOlderThanSeconds: everySeconds, actor })
+  return kid
 }
