@@ -54,7 +54,7 @@ export function startProbes(options: ProbeOptions, found: Probes): void {
       await gate(access, {
         token: '',
         issuers: new Map(),
-        now: beginning + elapsed() / 1_000,
+        now: Math.floor(beginning + elapsed() / 1_000),
         judge: strictJudge,
         proven() {},
       })

@@ -67,27 +67,21 @@ async function live(
   const state = createRevocationState({ onlyIssuer: issuer, longestTokenLifeSeconds, clockToleranceSeconds })
   const order = createOrder()
   const metrics = createFeedMetrics()
-  const actual = createFreshness(elapsed, (milliseconds) => clock.until(elapsed() + milliseconds))
+  const pause = (milliseconds: number): Promise<void> => clock.until(elapsed() + milliseconds)
+  const actual = createFreshness({ now, elapsed, pause })
   let troubleAt = from
   let appliedTo = 0
   let stopped = false
 
-  const freshness: typeof actual = {
-    get knownAt() {
-      return actual.knownAt
-    },
-    get confirmedAt() {
-      return actual.confirmedAt
-    },
-    confirm(askedAt) {
+  // The guard's own, with a look at what it is told.
+  const freshness: typeof actual = Object.assign(Object.create(actual), {
+    confirm(askedAt: number): void {
       noteKnowledge(record, line, appliedTo, askedAt, actual.knownAt, elapsed())
       if (actual.confirmedAt === undefined) record.ready.push(elapsed() - from)
       actual.confirm(askedAt)
       state.sweep(now() / 1_000)
     },
-    doubt: actual.doubt,
-    wait: actual.wait,
-  }
+  })
 
   const note = (answer: Answer): void => {
     if (!answer.ok || line.slowest > link.slowMs || subscription.problem !== undefined) troubleAt = answer.at
@@ -164,7 +158,7 @@ async function live(
     synchronise,
     now,
     elapsed,
-    pause: (milliseconds) => clock.until(elapsed() + milliseconds),
+    pause,
     chance: chance.next,
   })
 
