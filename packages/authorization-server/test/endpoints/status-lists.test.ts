@@ -224,22 +224,6 @@ describe.each(databaseKinds)('the places of tokens in %s', (database) => {
     expect(referenceIn(await own(site))).not.toEqual(referenceIn(first))
   })
 
-  it('are not used up by exchanges that fail', async () => {
-    const { form } = await mintCode(site)
-    tokensOf(await ask(site, form))
-    const candidate = { id: 'unused', sealed: '' }
-    // Of grants with a refresh token, and without.
-    const next = (): Promise<number[]> =>
-      Promise.all(
-        [18, 23].map(async (lifeBits) => {
-          return (await site.store.reserveStatusIndexes({ lifeBits, count: 1, share: 1, candidate })).from
-        }),
-      )
-    const before = await next()
-    for (let count = 0; count < 520; count += 104) await Promise.all(Array.from({ length: 104 }, () => ask(site, form)))
-    expect(await next()).toEqual(before.map((each) => each + 1))
-  })
-
   it('are published by nobody with a time before that of the last list', async () => {
     const { id } = await emptyList()
     const publication = { id, version: 0, issuedAt: 100, kid: 'key', head: 0, token: 'first' }
@@ -405,6 +389,26 @@ describe('an address of a status list', () => {
     expect(tokensOf(await ask(site, form)).access).toMatch(/^arctos_at_/)
     const places = tokensOf(await ownToken(site, { resource: archive }))
     expect(places.access).toMatch(/^arctos_at_/)
+  })
+})
+
+describe('an index that a node holds', () => {
+  it('is not used up by exchanges that fail', async () => {
+    const site = await install({ experimental })
+    const { form } = await mintCode(site)
+    tokensOf(await ask(site, form))
+    const candidate = { id: 'unused', sealed: '' }
+    // Of grants with a refresh token, and without.
+    const next = (): Promise<number[]> =>
+      Promise.all(
+        [18, 23].map(async (lifeBits) => {
+          return (await site.store.reserveStatusIndexes({ lifeBits, count: 1, share: 1, candidate })).from
+        }),
+      )
+    const before = await next()
+    for (let count = 0; count < 520; count += 104) await Promise.all(Array.from({ length: 104 }, () => ask(site, form)))
+    expect(await next()).toEqual(before.map((each) => each + 1))
+    await site.end()
   })
 })
 
