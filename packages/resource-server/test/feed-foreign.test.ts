@@ -39,6 +39,29 @@ const old = (sub: string) => issuer.token({ sub, iat: start - 1 })
 const becomes = (guard: Guard, token: string, expected: string) =>
   vi.waitFor(async () => expect(await verdict(guard, token)).toBe(expected), soon)
 
+it('follows a feed of each issuer, and none says anything about tokens of another', async () => {
+  const other = await startTransmitter()
+  const credential = { clientId: 'notes-api', clientSecret: 'secret' }
+  const issuers = [issuer.issuer, other.issuer.issuer]
+  const guard = guardOf(issuer, {
+    wait: patiently,
+    authorizationServers: issuers,
+    revocations: issuers.map((each) => ({ ...credential, issuer: each })),
+  })
+  guards.push(guard)
+  await vi.waitFor(
+    () => expect(guard.revocationStatus().every(({ ageSeconds }) => ageSeconds !== undefined)).toBe(true),
+    soon,
+  )
+  const claims = { sub: 'user-0', iat: start - 1 }
+  const [ours, theirs] = [issuer.token(claims), other.issuer.token(claims)]
+  expect([await verdict(guard, ours), await verdict(guard, theirs)]).toEqual(['good', 'good'])
+  other.tell({ ...cutOff('user-0'), subject: { format: 'iss_sub', iss: other.issuer.issuer, sub: 'user-0' } })
+  await becomes(guard, theirs, 'token.cut_off')
+  expect(await verdict(guard, ours)).toBe('good')
+  await other.close()
+})
+
 describe('a transmitter that is no Arctos', () => {
   it('is followed without snapshots and numbers; heartbeats say that it still delivers', async () => {
     site.isNumbered = false
@@ -152,7 +175,7 @@ describe('events that are pushed', () => {
     [401, 'authentication_failed', { authorization: '' }],
     [400, 'invalid_request', { 'content-type': 'application/json' }],
     [400, 'invalid_request', {}, 'garbage'],
-    [400, 'invalid_request', {}, 'x'.repeat(40_000)],
+    [400, 'invalid_request', {}, 'x'.repeat(900_000)],
   ])('are answered %i %s for %j [RFC 8935 §2.3(a)(b), RFC 8935 §2.4]', async (status, err, headers, body) => {
     const { guard, post, close } = await pushed()
     const answer = await post(body ?? site.sign(cutOff('user-9')).set, headers)

@@ -55,17 +55,22 @@ export function headersOf(rawHeaders: readonly string[]): HeaderLookup {
   }
 }
 
-/** The body of a request; `undefined` for a longer one, of which the rest is given up. */
+const discardFactor = 32
+
+/**
+ * The body of a request; `undefined` for a longer one. Its rest is read, within bounds, for a request that is given up loses its
+ * connection, and with it the answer.
+ */
 export async function readBytes(request: AsyncIterable<unknown>, byteLimit: number): Promise<Uint8Array | undefined> {
   const chunks: Uint8Array[] = []
   let length = 0
   for await (const chunk of request) {
     if (!(chunk instanceof Uint8Array)) throw new TypeError('the body was read before, as text')
     length += chunk.length
-    if (length > byteLimit) return undefined
-    chunks.push(chunk)
+    if (length > discardFactor * byteLimit) return undefined
+    if (length <= byteLimit) chunks.push(chunk)
   }
-  return Buffer.concat(chunks)
+  return length > byteLimit ? undefined : Buffer.concat(chunks)
 }
 
 function isFields(body: unknown): body is FormFields {
