@@ -32,7 +32,10 @@ export function leaksEndpoint(context: ServerContext, request: ProgramRequest, p
       const body = await readRawBody(request, reportByteLimit)
       checkSignature(claim, body)
       const { reporter } = claim
-      await allow(context, { id: `leaks of ${reporter}`, count: reportsPerMinute, windowSeconds: 60 })
+      if (leakDesk.isNew(body)) {
+        await allow(context, { id: `leaks of ${reporter}`, count: reportsPerMinute, windowSeconds: 60 })
+        leakDesk.remember(body)
+      }
       const reading = { issuer, keys, now: Math.floor(context.now() / 1_000) }
       const { ended, counts } = await takeBackLeaked(store, reading, {
         reporter,

@@ -1,5 +1,5 @@
 import { type KeyObject, verify } from 'node:crypto'
-import { Refusal } from '@arctos/core'
+import { createRecentCache, Refusal, sha256Base64url } from '@arctos/core'
 import { defaultKeyIdentifierHeader, defaultSignatureHeader, type LeakReporter, reporterProblem } from './reporter.ts'
 import { createReporterKeys, type ReporterKeys } from './reporter-keys.ts'
 
@@ -10,7 +10,17 @@ export interface LeakDesk {
    * or `leak.keys_unavailable`.
    */
   readonly claim: (headers: { readonly get: (name: string) => string | null }) => Promise<LeakClaim>
+  /**
+   * Whether a body whose signature was checked comes for the first time, as far as that is remembered. Anybody who has seen a report
+   * can send it again, and must not use up what its reporter may send.
+   */
+  readonly isNew: (body: Buffer) => boolean
+  /** Remembers a body that counted. */
+  readonly remember: (body: Buffer) => void
 }
+
+/** Bodies that are remembered, by their hash. */
+const bodyLimit = 1_000
 
 /** A reporter that a request names, with what proves it. */
 export interface LeakClaim {
@@ -30,7 +40,10 @@ export function createLeakDesk(reporters: readonly LeakReporter[], now: () => nu
     signatureHeader: (reporter.signatureHeader ?? defaultSignatureHeader).toLowerCase(),
     keys: createReporterKeys(reporter.keysUrl, now),
   }))
+  const seen = createRecentCache<string, true>(bodyLimit)
   return {
+    isNew: (body) => seen.get(sha256Base64url(body)) === undefined,
+    remember: (body) => seen.set(sha256Base64url(body), true),
     async claim(headers) {
       const shown = known.flatMap(({ name, keys, identifierHeader, signatureHeader }) => {
         const [identifier, text] = [headers.get(identifierHeader), headers.get(signatureHeader)]

@@ -125,5 +125,12 @@ async function findAll(store: Store, all: readonly FoundSecret[]): Promise<Reado
 function placeOf(text: string | undefined, limit: number): string | undefined {
   if (text === undefined || text === '') return undefined
   const line = text.replace(/\p{C}/gu, '?').slice(0, limit)
-  return looksLikeCredential(line) ? '[redacted]' : line
+  return looksLikeCredential(line) || holdsJwt(line) ? '[redacted]' : line
+}
+
+/** Three long words between dots. A JWT may stand right behind another word, where nothing tells where it begins. */
+const jwtShaped = /(?<![\w-])[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}/
+
+function holdsJwt(line: string): boolean {
+  return line.includes('eyJ') && jwtShaped.test(line)
 }

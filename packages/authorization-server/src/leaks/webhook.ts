@@ -50,6 +50,8 @@ export function createLeakSender(
       while (!isEnding() && (await store.hasDueNotice(undefined))) {
         const notices = await store.takeNotices({ limit: noticesTogether, leaseMs })
         for (const notice of notices) {
+          // Each may take as long as the timeout. Those that are left are due again when the lease has run out.
+          if (isEnding()) break
           const problem = await send(notice)
           if (problem !== undefined) [failed, why] = [failed + 1, problem]
           const retryInMs = problem === undefined ? undefined : Math.min(1_000 * 2 ** notice.attempts, longestPauseMs)

@@ -7,7 +7,7 @@ import { createReporterKeys } from '../../src/leaks/reporter-keys.ts'
 import { openTestStore, type TestStore } from '../store/open-test-store.ts'
 import { databaseKinds } from './databases.ts'
 import { ask, isActive, mintCode, ownToken, refresh, signIn, signInOpaque, tokensOf } from './flows.ts'
-import { archive, basic, type Installation, install, notes, registerClient } from './installation.ts'
+import { archive, askThrough, basic, type Installation, install, notes, registerClient } from './installation.ts'
 import { keyList, newKey, type Scanner, serveLocally, signedHeaders, startScanner } from './scanner.ts'
 
 /** A secret as it is made, that nobody has made; of an access token, one that is not expired. */
@@ -258,6 +258,15 @@ describe.each(databaseKinds)('a report of leaked secrets on %s', (database) => {
     for (const secret of [access, token]) expect(JSON.stringify(written)).not.toContain(secret)
   })
 
+  it('has no secret written down that stands in the address of the place', async () => {
+    const [found, other] = [await signIn(site), await signIn(site)]
+    const url = `https://code.example/token_${other.access}`
+    await scanner.send(site, JSON.stringify([{ token: found.access, url, source: `log ${other.refresh}` }]))
+    const written = [...(await columnOf('audit', 'facts')), ...(await columnOf('leak_notices', 'content'))].join()
+    expect(written).toContain('[redacted]')
+    for (const secret of [other.access, other.refresh]) expect(written).not.toContain(secret.slice(-40))
+  })
+
   it('may come twice: what has ended stays as it was', async () => {
     const { access, refresh: token } = await signIn(site)
     const body = JSON.stringify([{ token: access }, { token }, { token }])
@@ -369,6 +378,17 @@ describe('a forged report', () => {
     for (let count = 0; count < 310; count++) reasons.add((await scanner.send(site, body, scanner.sign('[]'))).reason)
     expect([...reasons]).toEqual(['leak.signature', 'request.limited'])
     site.clock.pass(60)
+    expect((await scanner.send(site, body)).status).toBe(200)
+    await site.end()
+  })
+
+  it('which is an old one sent again, by anybody, does not keep its reporter from reporting', async () => {
+    const site = await install({ leakReporters: [scanner.reporter] })
+    const asAnother = askThrough(site.server, () => '198.51.100.7')
+    const again = { method: 'POST', body: '[]', headers: scanner.sign('[]') }
+    const statuses = new Set<number>()
+    for (let count = 0; count < 301; count++) statuses.add((await asAnother('/leaks', again)).status)
+    expect([...statuses]).toEqual([200, 429])
     expect((await scanner.send(site, body)).status).toBe(200)
     await site.end()
   })
@@ -506,6 +526,20 @@ describe.each(databaseKinds)('a webhook on %s', (database) => {
   afterAll(async () => {
     await scanner.close()
     await test.close()
+  })
+
+  it('is told no more while the node ends, and later what was left', async () => {
+    const hook = await serveLocally((_request, response) => response.end('{}'))
+    const leakWebhook = { url: hook.url, secret: webhookSecret }
+    const site = await install({ leakReporters: [scanner.reporter], leakWebhook })
+    for (let count = 0; count < 3; count++) await scanner.report(site, [(await signIn(site)).refresh])
+    const send = (isEnding: () => boolean) => site.server.context.leakSender?.sendDue(isEnding)
+    await send(() => hook.requests.length === 1)
+    expect(hook.requests).toHaveLength(1)
+    site.clock.pass(120)
+    await send(() => false)
+    expect(hook.requests).toHaveLength(3)
+    for (const each of [hook, { close: site.end }]) await each.close()
   })
 
   it('is told once, by one of many nodes, until it has understood, in a form that it can check', async () => {
