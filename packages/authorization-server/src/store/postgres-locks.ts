@@ -34,8 +34,14 @@ export async function lockFree(client: pg.PoolClient, claims: readonly Claim[]):
   const locks = mergedLocks(claims)
   const groups = [...Map.groupBy(locks, ({ table, mode }) => `${table} ${mode}`).values()]
   const { owners, ours } = await lockGroups(client, groups, 'SKIP LOCKED')
-  const wanted = locks.flatMap((lock) => rowOf(lock, owners) ?? [])
-  const missing = new Set(wanted.filter((row) => !ours.has(row)))
+  // A row can be wanted in two ways, by its own key and as the owner of a grant: to share it is not to have it for a change.
+  const isOurs = (row: string, { mode }: Lock): boolean =>
+    ours.update.has(row) || (mode === 'share' && ours.share.has(row))
+  const wanted = locks.flatMap((lock) => {
+    const row = rowOf(lock, owners)
+    return row === undefined || isOurs(row, lock) ? [] : [row]
+  })
+  const missing = new Set(wanted)
   // A row that does not exist cannot be held by anybody.
   return { owners, held: missing.size === 0 ? missing : await existingRows(client, missing) }
 }
@@ -110,8 +116,8 @@ function mergedLocks(claims: readonly Claim[]): readonly Lock[] {
 
 interface LockAnswer {
   readonly owners: ReadonlyMap<string, string>
-  /** Rows that are locked now. */
-  readonly ours: ReadonlySet<string>
+  /** Rows that are locked now, by how. */
+  readonly ours: Readonly<Record<Lock['mode'], ReadonlySet<string>>>
 }
 
 /** Locks groups of rows, each of one table and mode, in this order. */
@@ -121,14 +127,14 @@ async function lockGroups(
   wait: '' | 'SKIP LOCKED',
 ): Promise<LockAnswer> {
   const owners = new Map<string, string>()
-  const ours = new Set<string>()
+  const ours = { share: new Set<string>(), update: new Set<string>() }
   await allDone(
     groups.map(async ([lock, ...others]) => {
       if (lock === undefined) return
       const { rows } = await ask(client, lockStatement(lock, wait), lockValues([lock, ...others]))
       for (const row of rows) {
         const id = `${lock.table} ${row['key']}`
-        ours.add(id)
+        ours[lock.mode].add(id)
         if ('owner' in row) owners.set(id, `users ${text(row, 'owner')}`)
       }
     }),
