@@ -10,6 +10,11 @@ const patienceMs = 1_500
 const bulkPatienceMs = 120_000
 /** What a statement gets at the least, so that a full queue does not fail what would have gone well. */
 const leastMs = 100
+/**
+ * How long the database waits for the next statement. A node that is frozen or cut off inside a transaction, with rows that others
+ * need (who numbers the feed holds one that all need), gives them up then.
+ */
+const idleMs = 3_000
 
 /** What is left of a claim's time. */
 export function remainingMs({ arrivedAt, change }: Claim): number {
@@ -74,7 +79,8 @@ export async function inTransaction<Prepared, Result>(
   let broken: Error | undefined
   try {
     const begun = client.query(
-      `BEGIN; SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL lock_timeout = ${timeoutMs}`,
+      `BEGIN; SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL lock_timeout = ${timeoutMs};
+       SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`,
     )
     const prepared = prepare(client)
     await allDone([begun, prepared])

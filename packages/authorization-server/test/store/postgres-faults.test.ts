@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { StoreUnavailable } from '../../src/store/engine.ts'
 import { openStore } from '../../src/store/open-store.ts'
 import type { Store } from '../../src/store/store.ts'
+import { defineVerb, first, type Verb } from '../../src/store/transaction.ts'
 import { mark, openTestEngine, type TestEngine } from './open-test-engine.ts'
 import { openTestStore, type TestStore } from './open-test-store.ts'
 import { openWire, type Wire } from './postgres-wire.ts'
@@ -71,6 +72,16 @@ describe('PostgreSQL that fails', () => {
       else expect(answer).toHaveProperty('successor')
     }
     for (const family of families) expect(await refresh(family)).toMatchObject({ successor: { generation: 1 } })
+  })
+
+  it('ends the transaction of a node that goes silent in it, so that others get its rows', async () => {
+    const patience = defineVerb({
+      kind: 'change',
+      *run(_transaction, _all: undefined): Verb<unknown> {
+        return (yield* first("SELECT current_setting('idle_in_transaction_session_timeout') AS idle"))?.['idle']
+      },
+    })
+    expect(await engine.change(patience, undefined)).toBe('3s')
   })
 
   it('that goes silent is given up soon, and heard again [PROTOCOL §2 A16]', async () => {
