@@ -90,7 +90,7 @@ export function chartsOf(outcome: Outcome): readonly Chart[] {
 }
 
 function ms(value: number): string {
-  return value >= 1_000 ? `${(value / 1_000).toFixed(2)} s` : `${value.toFixed(1)} ms`
+  return value >= 1_000 ? `${(value / 1_000).toFixed(3)} s` : `${value.toFixed(1)} ms`
 }
 
 function megabytes(bytes: number): string {
