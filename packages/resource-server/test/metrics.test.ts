@@ -215,7 +215,9 @@ describe('the text', () => {
   it('has no figure that the guide does not explain, nor the other way round', async () => {
     const guide = await readFile(new URL('../../../docs/guide/operate.md', import.meta.url), 'utf8')
     const explained = [...guide.matchAll(/`(arctos_guard_\w+)`/g)].map(([, name]) => name)
-    const text = guardOf(issuer).metrics()
+    const guard = guardOf(issuer, { revocations: { clientId: 'notes-api', clientSecret: 'secret' } })
+    const text = guard.metrics()
+    await guard.close()
     const figures = [...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name)
     expect(explained.toSorted()).toEqual(figures.toSorted())
   })
