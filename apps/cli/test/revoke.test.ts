@@ -117,6 +117,7 @@ describe('arctos revoke, beside a server on the same database', { timeout: 60_00
     const refusals: readonly (readonly [readonly string[], string])[] = [
       [[], 'say one of --token, --grant'],
       [['--all', '--client', 'one'], 'say one of --token, --grant'],
+      [['--actor', ''], '--actor: say whom'],
       [['--subject', 'ada', '--client', 'nobody'], 'there is no client nobody'],
       [['--before', 'yesterday'], '--before: yesterday is no time'],
       [['--all', '--reason', 'because'], '--reason: because is none'],

@@ -165,6 +165,8 @@ async function takeClient({ store, by }: Level, clientId: string): Promise<Ended
 }
 
 async function takeActor({ store, by }: Level, actorId: string): Promise<Ended> {
+  // Anybody may act, so a wrong name is not found out; none at all is an empty variable of a script.
+  if (actorId.trim() === '') throw new CommandError('--actor: say whom, by subject or client id')
   const cut = await store.cutOffActor({ actorId, ...by })
   return { ended: 'actor', id: actorId, ...('notBefore' in cut ? { notBefore: cut.notBefore } : {}) }
 }

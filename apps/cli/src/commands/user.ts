@@ -20,7 +20,7 @@ export function registerUser(program: Command): void {
           mayCreate: true,
         },
       )
-      if (created.outcome === 'name_taken') throw new CommandError(`there is a user ${username} already`)
+      if (created.outcome !== 'created') throw new CommandError(`there is a user ${username} already`)
       report(Boolean(options['json']), { id: created.id, username }, [`created ${username} (${created.id})`])
     })
 

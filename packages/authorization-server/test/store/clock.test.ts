@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { opaqueAccessKey } from '../../src/store/opaque-access.ts'
 import type { Store } from '../../src/store/store.ts'
+import { defineVerb, run, type Verb } from '../../src/store/transaction.ts'
+import { openTestEngine } from './open-test-engine.ts'
 import { engines, openTestStore, type TestStore } from './open-test-store.ts'
-import { issueCode, register, rotationOf, startFamily } from './principals.ts'
+import { issueCode, ownToken, register, rotationOf, startFamily } from './principals.ts'
 
 const hourMs = 3_600_000
 
@@ -98,6 +100,38 @@ describe.each(engines)('a clock set back by an hour on %s', (engine) => {
     await test.store.takeAttempt([allowance])
     test.clock.advance(-hourMs)
     expect(await test.store.takeAttempt([allowance])).toEqual({ outcome: 'limited', retryAfterSeconds: 60 })
+  })
+})
+
+describe('the mark of a clock', () => {
+  it('is moved also while very many rows are changed, which may take minutes [PROTOCOL §1]', async () => {
+    const test = await openTestStore('postgres')
+    const engine = openTestEngine(test)
+    const one = await register(test)
+    const slow = defineVerb({
+      kind: 'change',
+      bulk: true,
+      *run(_transaction, _all: undefined): Verb<void> {
+        yield* run('SELECT 1 AS done FROM (SELECT pg_advisory_xact_lock(7)) l')
+      },
+    })
+    await test.query('SELECT 1 AS held FROM (SELECT pg_advisory_lock(7)) l')
+    test.clock.advance(10_000)
+    const done = engine.change(slow, undefined)
+    const isWaiting = () =>
+      test.query(
+        `SELECT 1 AS waiting FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      )
+    await expect.poll(isWaiting, { timeout: 10_000, interval: 10 }).toHaveLength(1)
+    test.clock.advance(10_000)
+    await ownToken(test, one)
+    const [mark] = await test.query('SELECT clock_ms FROM store_clock')
+    expect(mark?.['clock_ms']).toBe(test.clock.now())
+    await test.query('SELECT pg_advisory_unlock(7) AS released')
+    await done
+    await engine.close()
+    await test.close()
   })
 })
 

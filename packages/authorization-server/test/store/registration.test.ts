@@ -143,6 +143,14 @@ describe.each(engines)('registration on %s', (engine) => {
       expect(await test.store.listUsers(undefined)).toContainEqual(user)
     })
 
+    it.each([
+      ['a client', async () => (await register(test)).clientId],
+      ['another user', async () => (await register(test)).userId],
+    ])('cannot have the id of %s [RFC 9700 §4.15]', async (_whose, idOf) => {
+      const user = { id: await idOf(), username: randomUUID(), passwordHash: 'hash', actor }
+      expect(await test.store.createUser(user)).toEqual({ outcome: 'id_taken' })
+    })
+
     it('are created once under one name by two nodes at once', async () => {
       const name = randomUUID()
       const outcomes = await Promise.all([createUser(name), createUser(name, second)])

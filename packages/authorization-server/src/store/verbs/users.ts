@@ -63,7 +63,7 @@ export const listUsers = defineVerb({
 
 export type CreateUserOutcome =
   | { readonly outcome: 'created'; readonly id: string }
-  | { readonly outcome: 'name_taken' }
+  | { readonly outcome: 'name_taken' | 'id_taken' }
 
 export const createUser = defineVerb({
   kind: 'change',
@@ -86,6 +86,12 @@ export const createUser = defineVerb({
     const taken = yield* first('SELECT 1 AS taken FROM users WHERE username = $1', name)
     if (taken !== undefined) return { outcome: 'name_taken' }
     const id = wantedId ?? `user_${newId(transaction)}`
+    // Tokens whose subject is their client are that client's own: a user of that name would not be told from it (RFC 9700 §4.15).
+    const known = yield* first(
+      'SELECT 1 AS known FROM clients WHERE id = $1 UNION SELECT 1 FROM users WHERE id = $1',
+      id,
+    )
+    if (known !== undefined) return { outcome: 'id_taken' }
     yield* run(
       'INSERT INTO users (id, username, password_hash, not_before, created_at) VALUES ($1, $2, $3, 0, $4)',
       id,
