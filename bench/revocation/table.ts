@@ -62,7 +62,7 @@ function report(results: readonly TableMeasurement[]): Report {
         limit: (limits[each.size] as number) / 1_000,
         unit: ' µs',
         ...most,
-        rounds: worst.map((ns) => ns / 1_000),
+        rounds: lowestOfFive(worst).map((ns) => ns / 1_000),
       },
       {
         name: `bytes an entry ${at}`,
@@ -115,10 +115,16 @@ function report(results: readonly TableMeasurement[]): Report {
     figures,
     notes: [
       'A good token misses; a hit is a refusal. A miss is answered by a filter of a byte an entry, a hit reads its slot as well.',
+      'Judged is the form of name that is slowest, by the lowest of each five rounds.',
       `One read at random in as much memory as the slots take, on this machine in this run: ${reads.join(', ')}.`,
       `A token found good before: one comparison, ${round(tables[0]?.cachedNs ?? Number.NaN)} ns.`,
     ],
   }
+}
+
+/** What neighbours do to the processor's caches only adds, so of each five rounds the lowest counts. */
+function lowestOfFive(costs: readonly number[]): readonly number[] {
+  return Array.from({ length: costs.length / 5 }, (_, at) => Math.min(...costs.slice(at * 5, at * 5 + 5)))
 }
 
 if (import.meta.main) {
