@@ -66,17 +66,14 @@ describe('rows of PostgreSQL that another transaction holds', () => {
 
   it('are not taken for free by who may only share them, and keep nobody from the rest [PROTOCOL §4]', async () => {
     const family = await newFamily()
-    const client = new pg.Client({ connectionString: test.address })
-    await client.connect()
-    await client.query('BEGIN')
-    await client.query('SELECT id FROM users WHERE id = $1 FOR SHARE', [family.userId])
+    const release = await hold('SELECT id FROM users WHERE id = $1 FOR SHARE', family.userId)
     // In one batch: the one shares the user, as the owner of its grant, the other changes it.
     const refreshing = refresh(family)
     const cutting = test.store.cutOffSubject({ userId: family.userId, actor: 'test', initiator: 'admin' })
     expect(await isAnswered(cutting)).toBe(false)
-    await client.query('SELECT id FROM grants WHERE id = $1 FOR UPDATE NOWAIT', [family.grantId])
-    await client.query('COMMIT')
-    await client.end()
+    const isGrantFree = () => test.query('SELECT id FROM grants WHERE id = $1 FOR UPDATE NOWAIT', family.grantId)
+    await expect.poll(isGrantFree, { timeout: 1_000, interval: 10 }).toHaveLength(1)
+    await release()
     expect((await refreshing).outcome).toMatch(/^(rotated|principal_disabled)$/)
     expect(await cutting).toMatchObject({ outcome: 'cut_off' })
   })
