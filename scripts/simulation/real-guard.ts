@@ -162,7 +162,8 @@ async function live(
     chance: chance.next,
   })
 
-  const feed = { freshness, metrics, position: 0, epoch: 1, problem: undefined }
+  // Requests hurry a feed that is well and silent; the model has no requests, so here the feed never looks well.
+  const feed = { freshness, metrics, position: 0, epoch: 1, problem: 'simulated', hurry() {} }
   startProbes({ line, clock, state, feed, guard, from, isStopped: () => stopped }, run)
 
   const watchMemory = (): void => {

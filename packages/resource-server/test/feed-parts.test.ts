@@ -115,12 +115,16 @@ describe('how old knowledge is', () => {
     expect(freshness.knownAt).toBe(510)
   })
 
-  it('is worth waiting for, for a while, the first time', async () => {
+  it('is worth waiting for, for a while', async () => {
     const { freshness } = clocks()
-    expect(await freshness.wait(3_000)).toBe(false)
-    const waiting = freshness.wait(3_000)
-    freshness.confirm(Number.NEGATIVE_INFINITY)
+    const ever = Number.NEGATIVE_INFINITY
+    expect(await freshness.wait(3_000, ever)).toBe(false)
+    const waiting = freshness.wait(3_000, ever)
+    const later = freshness.wait(3_000, 500)
+    freshness.confirm(ever)
     freshness.confirm(500)
-    expect([await waiting, await freshness.wait(3_000)]).toEqual([true, true])
+    expect([await waiting, await freshness.wait(3_000, ever)]).toEqual([true, true])
+    freshness.confirm(501)
+    expect(await later).toBe(true)
   })
 })

@@ -4,7 +4,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { FeedPolicy, RevocationFeedOptions } from '../src/index.ts'
 import { type Guard, guardOf, present, verdict } from './guard.ts'
 import { type Issuer, makeKey, sendJson, sendStatus } from './issuer.ts'
-import { counted, type FakeSnapshot, soon, startTransmitter, statusOf, type Transmitter } from './transmitter.ts'
+import {
+  counted,
+  type FakeSnapshot,
+  patiently,
+  soon,
+  startTransmitter,
+  statusOf,
+  type Transmitter,
+} from './transmitter.ts'
 
 let site: Transmitter
 let issuer: Issuer
@@ -106,6 +114,22 @@ describe('before the first synchronisation', () => {
     release()
     await held
     await site.synced(guard)
+  })
+})
+
+describe('after a sleep, in which nothing was asked', () => {
+  it('the first request waits for news, and is decided by them', async () => {
+    const guard = await synced({ wait: patiently })
+    pass(600)
+    expect(await verdictOn(guard, 'strict')).toBe('good')
+    pass(600)
+    site.tell({ subject: { format: 'jwt_id', iss: issuer.issuer, jti: 'gone' } })
+    expect(await verdict(guard, token({ jti: 'gone' }))).toBe('token.revoked')
+  })
+
+  it('no request waits where the feed is known to be cut', async () => {
+    const guard = await silentFor(600, { wait: patiently })
+    expect(await verdictOn(guard, 'strict')).toBe('revocation.stale')
   })
 })
 

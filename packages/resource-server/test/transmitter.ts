@@ -94,9 +94,13 @@ type Options = Partial<ResourceServerOptions<{ read: string; write: string }>> &
 export const soon = { timeout: 10_000, interval: 3 }
 const holdMs = 100
 
-/** Lets time pass for a guard, but for requests that wait for its first synchronisation: they have all the patience there is. */
+/** How long requests wait: for the first synchronisation, and for news after a sleep. */
+const patience: readonly number[] = [3_000, 250]
+
+/** Lets time pass for a guard, but for requests that wait: they have all the patience there is, however slow this machine is. */
 export function patiently(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds === 3_000 ? soon.timeout : milliseconds).unref())
+  const isWaiting = patience.includes(milliseconds)
+  return new Promise((resolve) => setTimeout(resolve, isWaiting ? soon.timeout : milliseconds).unref())
 }
 
 /** @param now epoch milliseconds */

@@ -194,6 +194,7 @@ function startFeed(
       return subscription.problem
     },
     ageSeconds,
+    hurry: subscription.hurry,
     pushed: subscription.pushed,
     status: () => ({
       issuer,

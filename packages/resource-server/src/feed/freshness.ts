@@ -18,8 +18,8 @@ export interface Freshness {
   doubt(): void
   /** Lets both clocks agree on how old it is, by the older word. */
   align(): void
-  /** Resolves with whether anything was ever confirmed, after the given time at most. */
-  wait(milliseconds: number): Promise<boolean>
+  /** Resolves with whether {@link knownAt} is later than a moment, or comes to be within the given time. */
+  wait(milliseconds: number, since: number): Promise<boolean>
 }
 
 /** So many requests wait at a time; others are told to come back at once. */
@@ -39,7 +39,7 @@ export function createFreshness({ now, elapsed, pause }: Clocks): Freshness {
   let knownAtTime = Number.NEGATIVE_INFINITY
   let confirmedAt: number | undefined
   let doubtedAt = Number.NEGATIVE_INFINITY
-  const waiting = new Set<(isConfirmed: boolean) => void>()
+  const waiting = new Map<(isConfirmed: boolean) => void, number>()
 
   return {
     get knownAt() {
@@ -57,7 +57,7 @@ export function createFreshness({ now, elapsed, pause }: Clocks): Freshness {
       knownAt = Math.max(knownAt, askedAt)
       knownAtTime = now() - (elapsed() - knownAt)
       confirmedAt = knownAt
-      for (const end of [...waiting]) end(true)
+      for (const [end, since] of [...waiting]) if (knownAt > since) end(true)
     },
     doubt() {
       doubtedAt = elapsed()
@@ -67,15 +67,15 @@ export function createFreshness({ now, elapsed, pause }: Clocks): Freshness {
     align() {
       knownAtTime = Math.min(knownAtTime, now() - (elapsed() - knownAt))
     },
-    wait(milliseconds) {
-      if (confirmedAt !== undefined) return Promise.resolve(true)
+    wait(milliseconds, since) {
+      if (knownAt > since) return Promise.resolve(true)
       if (waiting.size >= waitingLimit) return Promise.resolve(false)
       return new Promise((resolve) => {
         const end = (isConfirmed: boolean): void => {
           waiting.delete(end)
           resolve(isConfirmed)
         }
-        waiting.add(end)
+        waiting.set(end, since)
         void pause(milliseconds).then(() => end(false))
       })
     },

@@ -14,6 +14,8 @@ export interface Subscription {
   /** What went wrong last; `undefined` where nothing did since the last success. */
   readonly problem: string | undefined
   readonly streamId: string | undefined
+  /** Has the next question answered at once: what is known grew old while nobody asked. */
+  hurry(): void
   /** Takes an event that was pushed. */
   pushed(text: string): Promise<Received>
   /** Ends the stream; resolves when the transmitter was told, or could not be. */
@@ -88,6 +90,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   let isSynced = false
   /** Whether the next poll is to be answered at once: something is to be known before anybody can be let in. */
   let isUrgent = true
+  let isHurried = false
   /** Where the log was seen last. */
   let seen: LogEnd | undefined
   let timesBehind = 0
@@ -233,7 +236,8 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       if (trouble !== undefined) heartbeat = undefined
     }
     const askedAt = elapsed()
-    const [wasUrgent, acked, refused] = [isUrgent, ack, setErrs]
+    const [wasUrgent, acked, refused] = [isUrgent || isHurried, ack, setErrs]
+    isHurried = false
     const request = { returnImmediately: wasUrgent, ack: acked, setErrs: refused }
     const answer = await client.poll(of.pollEndpoint ?? '', request, holdMs[kind])
     isUrgent = true
@@ -281,10 +285,11 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   const listen = async (metadata: TransmitterMetadata, of: Stream): Promise<Trouble | undefined> => {
     const { verificationEndpoint, snapshotEndpoint } = metadata
     if (verificationEndpoint === undefined) return { problem: 'push: the transmitter gives no heartbeat' }
-    if (!isUrgent && snapshotEndpoint !== undefined) {
+    if (!isUrgent && !isHurried && snapshotEndpoint !== undefined) {
       await pause(silenceMs - (elapsed() - heardAt))
       if (elapsed() - heardAt < silenceMs) return undefined
     }
+    isHurried = false
     if (isClosed || !isSynced) return undefined
     const coming = new Promise<void>((resolve) => {
       heard = resolve
@@ -353,6 +358,10 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     },
     get streamId() {
       return stream?.id
+    },
+    hurry() {
+      isHurried = true
+      wake()
     },
     async pushed(text) {
       const received = await receiver.receive(text)
