@@ -19,6 +19,13 @@ export interface Report {
   readonly figures: readonly Figure[]
   /** What a reader has to know to read the table. */
   readonly notes: readonly string[]
+  /** Tables of the same bench about something else; their figures are judged like the others. */
+  readonly also?: readonly Report[]
+}
+
+/** The figures of a report and of those beside it. */
+export function figuresOf({ figures, also = [] }: Report): readonly Figure[] {
+  return [...figures, ...also.flatMap(figuresOf)]
 }
 
 /** The middle value; of an even number of values the higher one of the middle two. */
@@ -62,14 +69,15 @@ function git(...args: readonly string[]): string {
 }
 
 /** The report as a page: the machine, one table, the notes. */
-export function formatReport({ title, columns, rows, notes }: Report): string {
+export function formatReport({ title, columns, rows, notes, also = [] }: Report): string {
   const widths = columns.map((column, index) =>
     Math.max(...[column, ...rows.map((row) => row[index] ?? '')].map(length)),
   )
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, index) => pad(cell, widths[index] ?? 0, index > 0)).join(' | ')} |`
   const rule = `|${widths.map((width, index) => `${'-'.repeat(width + 1)}${index > 0 ? ':' : '-'}`).join('|')}|`
-  return [`${title}`, machine(), '', line(columns), rule, ...rows.map(line), '', ...notes].join('\n')
+  const page = [`${title}`, machine(), '', line(columns), rule, ...rows.map(line), '', ...notes].join('\n')
+  return [page, ...also.map(formatReport)].join('\n\n')
 }
 
 function length(text: string): number {

@@ -5,6 +5,8 @@ import { type Mass, reportLeakOf, startReporter } from './revocation/mass.ts'
 import type { Running } from './revocation/processes.ts'
 import { type Races, raceRefreshAgainstRevoke } from './revocation/races.ts'
 import { databases, openSites, type Sites } from './revocation/site.ts'
+import { measureStatusList } from './revocation/status-list.ts'
+import { measureTable } from './revocation/table.ts'
 
 const revocationsOfEach = 60
 const raceCount = 60
@@ -28,8 +30,14 @@ export async function measure(): Promise<Report> {
       title: `From an acknowledged revocation to the last acceptance: three guards, each a process, with ${loadPerSecond} other calls a second to each`,
       columns: ['where', 'p50', 'p99', 'max', 'times', 'other calls, wrong'],
       rows: parts.map(rowOf),
-      figures: [...parts.flatMap(figuresOf), ...figuresOfRaces(races), ...figuresOfCut(cut), ...figuresOfMass(mass)],
+      figures: [
+        ...parts.flatMap(figuresOfPart),
+        ...figuresOfRaces(races),
+        ...figuresOfCut(cut),
+        ...figuresOfMass(mass),
+      ],
       notes: [...races.map(noteOfRaces), noteOfCut(cut), noteOfMass(mass)],
+      also: [await measureTable(), await measureStatusList()],
     }
   } finally {
     await sites.close()
@@ -104,7 +112,7 @@ function rowOf({ name, lags, wrong, calls }: Part): string[] {
   return [name, ms(0.5), ms(0.99), ms(1), String(lags.length), `${calls}, ${wrong}`]
 }
 
-function figuresOf({ name, limits: { p50, p99, max }, lags, wrong }: Part): Figure[] {
+function figuresOfPart({ name, limits: { p50, p99, max }, lags, wrong }: Part): Figure[] {
   return [
     atMost(`${name}: p50`, p50, ' ms', percentile(lags, 0.5)),
     atMost(`${name}: p99`, p99, ' ms', percentile(lags, 0.99)),
