@@ -5,7 +5,8 @@ import { simulate } from '../simulation/run.ts'
 import { type Bug, bugs } from '../simulation/setting.ts'
 import { chartsOf, summarize } from '../simulation/summary.ts'
 
-const run = (seed: number, realGuards: number, bug?: Bug) => simulate({ seed, guards: 20, hours: bug === undefined ? 2 : 1, realGuards, bug })
+const run = (seed: number, realGuards: number, bug?: Bug) =>
+  simulate({ seed, guards: 20, hours: bug === undefined ? 2 : 1, realGuards, bug })
 
 /** What each bug makes the simulation say. */
 const complaints: Readonly<Record<Bug, RegExp>> = {
