@@ -8,24 +8,30 @@ import { databases, openSites, type Sites } from './revocation/site.ts'
 import { measureStatusList } from './revocation/status-list.ts'
 import { measureTable } from './revocation/table.ts'
 
-const revocationsOfEach = 60
-const raceCount = 60
-const massTokens = 100_000
+/** How much of everything is done. */
+interface Extent {
+  readonly revocations: number
+  readonly races: number
+  readonly massTokens: number
+  readonly listRevocations: number
+}
+const full: Extent = { revocations: 60, races: 60, massTokens: 100_000, listRevocations: 8 }
+const quick: Extent = { revocations: 5, races: 10, massTokens: 2_000, listRevocations: 1 }
 /** Status lists are signed anew so often, in seconds, and guards look again as often. */
 const listSeconds = 5
-const listRevocations = 8
 const limits = { p50: 50, p99: 250, max: 1_000 }
 /** Declared for the guard whose feed is cut; the usual times are 5 s and 60 s. */
 const declared = { staleAfterSeconds: 5, unavailableAfterSeconds: 12 }
 
 /** From a revocation to the last acceptance, and what else taking back costs: real processes, real databases. */
-export async function measure(): Promise<Report> {
+export async function measure(isQuick: boolean): Promise<Report> {
+  const extent = isQuick ? quick : full
   const sites = await openSites()
   try {
-    const parts = [...(await lagsByFeed(sites)), await lagByStatusList(sites)]
-    const races = await racesOn(sites)
+    const parts = [...(await lagsByFeed(sites, extent)), await lagByStatusList(sites, extent)]
+    const races = await racesOn(sites, extent)
     const cut = await cutOf(sites)
-    const mass = await massOf(sites)
+    const mass = await massOf(sites, extent)
     return {
       title: `From an acknowledged revocation to the last acceptance: three guards, each a process, with ${loadPerSecond} other calls a second to each`,
       columns: ['where', 'p50', 'p99', 'max', 'times', 'other calls, wrong'],
@@ -37,7 +43,7 @@ export async function measure(): Promise<Report> {
         ...figuresOfMass(mass),
       ],
       notes: [...races.map(noteOfRaces), noteOfCut(cut), noteOfMass(mass)],
-      also: [await measureTable(), await measureStatusList()],
+      also: isQuick ? [] : [await measureTable(), await measureStatusList()],
     }
   } finally {
     await sites.close()
@@ -49,11 +55,11 @@ interface Part extends Lags {
   readonly limits: { readonly p50: number; readonly p99: number; readonly max: number }
 }
 
-async function lagsByFeed(sites: Sites): Promise<Part[]> {
+async function lagsByFeed(sites: Sites, { revocations }: Extent): Promise<Part[]> {
   const parts: Part[] = []
   for (const database of databases) {
     for (const knows of ['feed by poll', 'feed by push'] as const) {
-      const lags = await sites.use({ database, knows }, (site) => measureLags(site, revocationsOfEach, 'tokens'))
+      const lags = await sites.use({ database, knows }, (site) => measureLags(site, revocations, 'tokens'))
       parts.push({ name: `${database}, ${knows}`, limits, ...lags })
     }
   }
@@ -61,7 +67,7 @@ async function lagsByFeed(sites: Sites): Promise<Part[]> {
 }
 
 /** By the list nobody is told: the guard looks when `ttl` is over. Published when it is asked for, and at most a second old then. */
-async function lagByStatusList(sites: Sites): Promise<Part> {
+async function lagByStatusList(sites: Sites, { listRevocations }: Extent): Promise<Part> {
   const latest = (listSeconds + 1) * 1_000
   const lags = await sites.use({ database: 'SQLite', knows: 'status list', statusListSeconds: listSeconds }, (site) =>
     measureLags(site, listRevocations, 'grants'),
@@ -73,11 +79,11 @@ async function lagByStatusList(sites: Sites): Promise<Part> {
   }
 }
 
-async function racesOn(sites: Sites): Promise<(Races & { readonly name: string })[]> {
+async function racesOn(sites: Sites, { races: count }: Extent): Promise<(Races & { readonly name: string })[]> {
   const all: (Races & { readonly name: string })[] = []
   for (const database of databases) {
     const races = await sites.use({ database, knows: 'feed by poll' }, ({ issuer }) =>
-      raceRefreshAgainstRevoke(issuer, raceCount),
+      raceRefreshAgainstRevoke(issuer, count),
     )
     all.push({ name: database, ...races })
   }
@@ -90,7 +96,7 @@ async function cutOf(sites: Sites): Promise<CutOutcome> {
   )
 }
 
-async function massOf(sites: Sites): Promise<Mass> {
+async function massOf(sites: Sites, { massTokens }: Extent): Promise<Mass> {
   const reporter = await startReporter()
   try {
     return await sites.use(
@@ -122,7 +128,9 @@ function figuresOfPart({ name, limits: { p50, p99, max }, lags, wrong }: Part): 
 }
 
 function figuresOfRaces(races: readonly (Races & { readonly name: string })[]): Figure[] {
-  return races.map(({ name, alive }) => atMost(`${name}: tokens alive after ${raceCount} races`, 0, '', alive))
+  return races.map(({ name, races: count, alive }) =>
+    atMost(`${name}: tokens alive after ${count} races`, 0, '', alive),
+  )
 }
 
 function noteOfRaces({ name, races, refreshed, alive }: Races & { readonly name: string }): string {
@@ -144,8 +152,8 @@ function noteOfCut({ strictAfter, usualAfter, backAfter }: CutOutcome): string {
   return `Feed cut (the issuer hangs): strict routes answered 503 after ${round(strictAfter)} s (declared ${staleAfterSeconds}), others after ${round(usualAfter)} s (declared ${unavailableAfterSeconds}); both accepted again ${round(backAfter)} s after the issuer went on. Freshness counts from when a poll was sent, up to 2 s before the cut.`
 }
 
-function figuresOfMass({ seconds }: Mass): Figure[] {
-  return [atMost(`${massTokens} tokens of one leak`, 5, ' s', seconds)]
+function figuresOfMass({ tokens, seconds }: Mass): Figure[] {
+  return [atMost(`${tokens} tokens of one leak`, 5, ' s', seconds)]
 }
 
 function noteOfMass({ tokens, seconds, reportMs }: Mass): string {

@@ -286,7 +286,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     const { verificationEndpoint, snapshotEndpoint } = metadata
     if (verificationEndpoint === undefined) return { problem: 'push: the transmitter gives no heartbeat' }
     if (!isUrgent && !isHurried && snapshotEndpoint !== undefined) {
-      await pause(silenceMs - (elapsed() - heardAt))
+      await pause(Math.max(0, silenceMs - (elapsed() - heardAt)))
       if (elapsed() - heardAt < silenceMs) return undefined
     }
     isHurried = false
