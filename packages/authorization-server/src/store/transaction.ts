@@ -116,6 +116,8 @@ export interface ChangeVerb<Input, Result> {
   readonly locks?: (input: Input) => readonly Lock[]
   /** Changes as many rows as there are of something: it runs by itself, and may take longer than a request may. */
   readonly bulk?: true
+  /** Takes something back: where others hold its rows one after the other without a gap, they have to let it in between. */
+  readonly urgent?: true
   readonly run: (transaction: Transaction, input: Input) => Verb<Result>
 }
 

@@ -135,6 +135,28 @@ describe('rows of PostgreSQL that another transaction holds', () => {
     expect(await refresh(family)).toMatchObject({ outcome: 'rotated' })
   })
 
+  it('by one after the other who shares them keep no revocation waiting for ever [PROTOCOL §1]', async () => {
+    const { clientId } = await register(test)
+    const share = () =>
+      hold(
+        'SELECT 1 FROM issuer_state i, clients c WHERE i.id = 1 AND c.id = $1 FOR SHARE OF i FOR SHARE OF c',
+        clientId,
+      )
+    const release = await share()
+    const cutting = test.store.cutOffClient({ clientId, actor: 'operator', initiator: 'admin' })
+    const isWaiting = () =>
+      test.query(
+        `SELECT 1 AS waiting FROM pg_locks WHERE NOT granted AND locktype = 'relation'
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      )
+    await expect.poll(isWaiting, { timeout: 1_000, interval: 5 }).toHaveLength(1)
+    // Comes before the first has gone, and stays until the revocation is done.
+    const next = share()
+    await release()
+    expect(await cutting).toMatchObject({ outcome: 'cut_off' })
+    await (await next)()
+  })
+
   describe('by a revocation under way', () => {
     const revocations: readonly [string, (family: Family, at: number) => Promise<() => Promise<void>>][] = [
       ['of the user', ({ userId }, at) => hold('UPDATE users SET not_before = $1 WHERE id = $2', at, userId)],

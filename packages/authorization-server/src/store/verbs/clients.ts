@@ -88,6 +88,7 @@ export type ChangeOutcome = { readonly outcome: 'changed' } | { readonly outcome
 
 export const updateClient = defineVerb({
   kind: 'change',
+  urgent: true,
   bulk: true,
   *run(transaction, change: ClientChange): Verb<ChangeOutcome> {
     const row = yield* first(`SELECT ${clientColumns} FROM clients WHERE id = $1`, change.id)

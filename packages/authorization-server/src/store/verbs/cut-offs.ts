@@ -13,6 +13,7 @@ export type CutOffOutcome =
 /** Ends whatever a client holds, its own tokens and its users'. It may go on, with new ones. */
 export const cutOffClient = defineVerb({
   kind: 'change',
+  urgent: true,
   *run(transaction, { clientId, ...by }: Taking & { readonly clientId: string }): Verb<CutOffOutcome> {
     const row = yield* first('SELECT not_before FROM clients WHERE id = $1', clientId)
     if (row === undefined) return { outcome: 'unknown' }
@@ -28,6 +29,7 @@ export const cutOffClient = defineVerb({
 /** Ends whatever a user has anywhere: tokens, grants, sessions. */
 export const cutOffSubject = defineVerb({
   kind: 'change',
+  urgent: true,
   *run(transaction, { userId, ...by }: Taking & { readonly userId: string }): Verb<CutOffOutcome> {
     const row = yield* first('SELECT not_before FROM users WHERE id = $1', userId)
     if (row === undefined) return { outcome: 'unknown' }
@@ -44,6 +46,7 @@ export const cutOffSubject = defineVerb({
 /** Ends whatever one client has of one user, on every device, and asks that user again before it gives anything anew. */
 export const cutOffUserAtClient = defineVerb({
   kind: 'change',
+  urgent: true,
   *run(
     transaction,
     { userId, clientId, ...by }: Taking & { readonly userId: string; readonly clientId: string },
@@ -73,6 +76,7 @@ export const cutOffUserAtClient = defineVerb({
 /** Ends whatever an actor, named by its subject or client id, has a part in: now, or earlier in the chain (RFC 8693 §4.1). */
 export const cutOffActor = defineVerb({
   kind: 'change',
+  urgent: true,
   *run(transaction, { actorId, ...by }: Taking & { readonly actorId: string }): Verb<CutOffOutcome> {
     const notBefore = yield* cutOff(transaction, { kind: 'actor' })
     yield* keepCutOff(transaction, { kind: 'actor', actor: actorId }, notBefore)
@@ -96,6 +100,7 @@ export type CutOffAllOutcome =
 /** Ends everything that was issued before an instant, whoever's it is, sign-ins too. */
 export const cutOffAll = defineVerb({
   kind: 'change',
+  urgent: true,
   *run(transaction, { before, ...by }: CutOffAll): Verb<CutOffAllOutcome> {
     if (before !== undefined && before > transaction.now) return { outcome: 'in_the_future' }
     const notBefore = before ?? (yield* cutOff(transaction, { kind: 'all' }))

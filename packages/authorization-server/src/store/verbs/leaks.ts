@@ -68,6 +68,7 @@ export type LeakOutcomes = readonly (EndedLeak | undefined)[]
  */
 export const revokeLeaked = defineVerb({
   kind: 'change',
+  urgent: true,
   *run(transaction, { leaks, reporter, initiator }: LeakRevocation): Verb<LeakOutcomes> {
     const outcomes: (EndedLeak | undefined)[] = []
     for (const leak of leaks) {

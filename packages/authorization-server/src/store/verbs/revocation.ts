@@ -45,6 +45,7 @@ export type GrantRevocationOutcome = RevocationOutcome | { readonly outcome: 'un
 /** Ends a grant with its refresh family, or an API key, and all that was derived from it, whoever's it is. */
 export const revokeGrant = defineVerb({
   kind: 'change',
+  urgent: true,
   *run(transaction, { grantId, reason, actor, initiator }: GrantRevocation): Verb<GrantRevocationOutcome> {
     const known = 'SELECT 1 AS known FROM grants WHERE id = $1 UNION SELECT 1 FROM api_keys WHERE id = $1'
     const row = yield* first(known, grantId)

@@ -115,6 +115,7 @@ export interface UserChange {
 /** A new password, too, ends what the user's sessions and grants can do: the old one may have been stolen. */
 export const changeUser = defineVerb({
   kind: 'change',
+  urgent: true,
   *run(transaction, { id, passwordHash, disabled, actor }: UserChange): Verb<ChangeOutcome> {
     const row = yield* first(`SELECT ${userColumns} FROM users WHERE id = $1`, id)
     if (row === undefined) return { outcome: 'unknown' }
