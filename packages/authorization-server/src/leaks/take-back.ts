@@ -113,7 +113,16 @@ async function findAll(store: Store, all: readonly FoundSecret[]): Promise<Reado
   const add = (more: ReadonlyMap<string, LeakTarget>): void => {
     for (const [key, target] of more) found.set(key, target)
   }
-  if (clientSecrets.length > 0) add(await store.findClientSecrets(clientSecrets))
+  // Every client is looked at, once, however many are asked for; between the pages others have their turn.
+  for (let after: string | undefined = clientSecrets.length > 0 ? '' : undefined; after !== undefined; ) {
+    const page: Awaited<ReturnType<Store['findClientSecrets']>> = await store.findClientSecrets({
+      hashes: clientSecrets,
+      after,
+    })
+    add(page.found)
+    after = page.next
+    await nextTurn()
+  }
   for (let at = 0; at < others.length; at += leakQuestionLimit) {
     add(await store.findLeaked(others.slice(at, at + leakQuestionLimit)))
     await nextTurn()

@@ -171,6 +171,19 @@ describe.each(databaseKinds)('a report of leaked secrets on %s', (database) => {
     expect(retired.map(({ id }) => id)).toContain(key.id)
   })
 
+  it('finds the client of a secret among many, a page at a time', async () => {
+    const leaked = strange('clientSecret')
+    await registerClient(site.store, 'zz last of many', {}, leaked)
+    const settings = JSON.stringify((await site.store.readClient('service'))?.settings)
+    await test.query(
+      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
+       INSERT INTO clients (id, version, settings, secrets, not_before, created_at)
+       SELECT 'many ' || i, i, '${settings}', '[{"hash":"none","madeAt":0}]', 0, 0 FROM n`,
+    )
+    expect(await report(leaked)).toMatchObject({ ended: 1 })
+    await test.query("DELETE FROM clients WHERE id LIKE 'many %'")
+  })
+
   it('gives nothing for a client secret that leaks while its finder asks', async () => {
     const leaked = strange('clientSecret')
     await registerClient(site.store, 'hasty', {}, leaked)

@@ -66,27 +66,34 @@ function targetOf(kind: LeakQuestion['kind'], row: Row, now: number): LeakTarget
   }
 }
 
-const clientPage = 1_000
+const clientPage = 500
 
-/** Whose secrets these are, by their hashes. Reads every client, once, however many are asked for. */
+/** Where a search among the clients goes on. */
+export interface ClientSearch {
+  readonly hashes: readonly string[]
+  /** Clients behind this id; the first ones when empty. */
+  readonly after: string
+}
+
+/** Whose secrets these are, by their hashes, among a page of the clients; `next` is where the search goes on, if it does. */
 export const findClientSecrets = defineVerb({
   kind: 'read',
-  *run(moment, hashes: readonly string[]): Verb<ReadonlyMap<string, LeakTarget>> {
+  *run(
+    moment,
+    { hashes, after }: ClientSearch,
+  ): Verb<{ readonly found: ReadonlyMap<string, LeakTarget>; readonly next: string | undefined }> {
     const asked = new Set(hashes)
     const found = new Map<string, LeakTarget>()
-    for (let after = ''; ; ) {
-      const { rows } = yield* run(
-        `SELECT id, secrets FROM clients WHERE id > $1 AND secrets <> '[]' ORDER BY id LIMIT ${clientPage}`,
-        after,
-      )
-      for (const row of rows) {
-        for (const { hash, expiresAt = moment.now + 1 } of JSON.parse(text(row, 'secrets')) as readonly ClientSecret[])
-          if (asked.has(hash) && expiresAt > moment.now)
-            found.set(hash, { ends: 'client_secret', hash, clientId: text(row, 'id') })
-      }
-      const last = rows.at(-1)
-      if (last === undefined || rows.length < clientPage) return found
-      after = text(last, 'id')
+    const { rows } = yield* run(
+      `SELECT id, secrets FROM clients WHERE id > $1 AND secrets <> '[]' ORDER BY id LIMIT ${clientPage}`,
+      after,
+    )
+    for (const row of rows) {
+      for (const { hash, expiresAt = moment.now + 1 } of JSON.parse(text(row, 'secrets')) as readonly ClientSecret[])
+        if (asked.has(hash) && expiresAt > moment.now)
+          found.set(hash, { ends: 'client_secret', hash, clientId: text(row, 'id') })
     }
+    const last = rows.at(-1)
+    return { found, next: last === undefined || rows.length < clientPage ? undefined : text(last, 'id') }
   },
 })
