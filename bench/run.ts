@@ -25,7 +25,7 @@ if (bench === undefined) {
   console.error(`usage: npm run bench -- NAME [--check]\nNAME is one of: ${Object.keys(benches).join(', ')}`)
   process.exit(2)
 }
-installPeers(import.meta.dirname)
+if (values.quick !== true) installPeers(import.meta.dirname)
 const report = await (await bench()).measure(values.quick === true)
 console.log(formatReport(report))
 console.log(verdict(figuresOf(report)))
