@@ -27,11 +27,10 @@ export function leaksEndpoint(context: ServerContext, request: ProgramRequest, p
     async () => {
       const { store, keys, issuer, leakDesk } = context
       if (leakDesk === undefined) throw new Refusal('page.not_found', { check: 'path' })
-      const claim = await leakDesk.claim(request.headers)
+      const claims = await leakDesk.claim(request.headers)
       await allow(context, { id: `leaks ${addressNetwork(peer.address)}`, count: requestsPerMinute, windowSeconds: 60 })
       const body = await readRawBody(request, reportByteLimit)
-      checkSignature(claim, body)
-      const { reporter } = claim
+      const { reporter } = checkSignature(claims, body)
       if (leakDesk.isNew(body)) {
         await allow(context, { id: `leaks of ${reporter}`, count: reportsPerMinute, windowSeconds: 60 })
         leakDesk.remember(body)

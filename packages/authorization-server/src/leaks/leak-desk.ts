@@ -6,10 +6,10 @@ import { createReporterKeys, type ReporterKeys } from './reporter-keys.ts'
 /** Who may report leaks here, and how their word is told from anybody's. */
 export interface LeakDesk {
   /**
-   * Finds who signed a request, by its headers alone: nothing of its body is read before. Throws `leak.unsigned`, `leak.key_unknown`
-   * or `leak.keys_unavailable`.
+   * Finds who may have signed a request, by its headers alone: nothing of its body is read before. Mostly one, but identifiers are
+   * chosen by those who publish keys. Throws `leak.unsigned`, `leak.key_unknown` or `leak.keys_unavailable`.
    */
-  readonly claim: (headers: { readonly get: (name: string) => string | null }) => Promise<LeakClaim>
+  readonly claim: (headers: { readonly get: (name: string) => string | null }) => Promise<readonly LeakClaim[]>
   /**
    * Whether a body whose signature was checked comes for the first time, as far as that is remembered. Anybody who has seen a report
    * can send it again, and must not use up what its reporter may send.
@@ -56,7 +56,7 @@ export function createLeakDesk(reporters: readonly LeakReporter[], now: () => nu
           expected: 'key identifier and signature',
           received: 'none',
         })
-      return await chooseClaim(shown)
+      return await chooseClaims(shown)
     },
   }
 }
@@ -69,13 +69,15 @@ interface Shown {
 }
 
 /** Reporters may share the names of their headers; their keys tell them apart. */
-async function chooseClaim(shown: readonly Shown[]): Promise<LeakClaim> {
+async function chooseClaims(shown: readonly Shown[]): Promise<readonly LeakClaim[]> {
+  const claims: LeakClaim[] = []
   let isUnavailable = false
   for (const { name, keys, identifier, signature } of shown) {
     const key = identifier.length > 200 ? 'unknown' : await keys.find(identifier)
-    if (typeof key !== 'string') return { reporter: name, key, signature }
+    if (typeof key !== 'string') claims.push({ reporter: name, key, signature })
     isUnavailable ||= key === 'unavailable'
   }
+  if (claims.length > 0) return claims
   const reporters = shown.map(({ name }) => name).join(', ')
   if (isUnavailable)
     throw new Refusal('leak.keys_unavailable', {
@@ -90,10 +92,12 @@ async function chooseClaim(shown: readonly Shown[]): Promise<LeakClaim> {
   })
 }
 
-/** Checks the signature over the body as it came, before anything reads it. Throws `leak.signature`. */
-export function checkSignature({ key, reporter, signature }: LeakClaim, body: Buffer): void {
-  if (verify('sha256', body, key, signature)) return
-  throw new Refusal('leak.signature', { check: 'signature', expected: `by a key of ${reporter}`, received: 'another' })
+/** Who signed the body as it came, before anything reads it. Throws `leak.signature`. */
+export function checkSignature(claims: readonly LeakClaim[], body: Buffer): LeakClaim {
+  const claim = claims.find(({ key, signature }) => verify('sha256', body, key, signature))
+  if (claim !== undefined) return claim
+  const reporters = claims.map(({ reporter }) => reporter).join(', ')
+  throw new Refusal('leak.signature', { check: 'signature', expected: `by a key of ${reporters}`, received: 'another' })
 }
 
 /** A signature of P-256 has 72 bytes at the most. */

@@ -511,6 +511,17 @@ describe('the keys of reporters', () => {
     for (const each of [one, two, { close: site.end }]) await each.close()
   })
 
+  it('are looked for at every reporter: none takes the word of another by publishing its identifier', async () => {
+    const [one, two] = [await startScanner(), await startScanner()]
+    const reporters = [one, two].map(({ url }, at) => ({ name: `scanner ${at}`, keysUrl: url }))
+    const site = await install({ leakReporters: reporters })
+    for (const [at, each] of [one, two].entries()) {
+      expect((await each.report(site, [])).status).toBe(200)
+      expect(site.journal.at(-1)?.facts).toMatchObject({ reporter: `scanner ${at}` })
+    }
+    for (const each of [one, two, { close: site.end }]) await each.close()
+  })
+
   it.each([
     [{ keysUrl: 'http://scanner.example/keys' }, 'https'],
     [{ keysUrl: 'file:///etc/passwd' }, 'https'],
