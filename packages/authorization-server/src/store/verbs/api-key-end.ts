@@ -96,7 +96,6 @@ export interface EndApiKey {
 /** Ends a key, for its owner or the operator. */
 export const endApiKey = defineVerb({
   kind: 'change',
-  urgent: true,
   *run(
     transaction,
     { keyId, userId, reason = 'revoked', actor }: EndApiKey,
@@ -113,7 +112,6 @@ export const endApiKey = defineVerb({
 /** Ends the key of a secret that its client has brought to the revocation endpoint. RFC 7009 §2.1 */
 export const revokeApiKey = defineVerb({
   kind: 'change',
-  urgent: true,
   *run(
     transaction,
     { keyId, clientId }: { readonly keyId: string; readonly clientId: string },
