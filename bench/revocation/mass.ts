@@ -48,7 +48,6 @@ export async function reportLeakOf(
   issuerPort: number,
   guardPorts: readonly number[],
 ): Promise<Mass> {
-  const issuer = await openConnection(issuerPort)
   const sample = await obtainMany(issuerPort, tokens)
   for (const port of guardPorts) await until(port, '/', sample[0] as string, 200, 10_000)
   // Some of them are in the guards' caches, some have never been shown.
@@ -62,6 +61,7 @@ export async function reportLeakOf(
   const body = JSON.stringify([
     { token: leaky.secret, type: 'arctos_client_secret', url: 'https://x.example', source: 'bench' },
   ])
+  const issuer = await openConnection(issuerPort)
   const reportedAt = performance.now()
   const { status, body: answer } = await issuer.send(reportOf(body, reporter))
   if (status !== 200) throw new Error(`the report was answered with ${status} ${answer}`)
