@@ -3,7 +3,7 @@ import type { Store } from '../store/store.ts'
 import type { Stream } from '../store/stream.ts'
 import type { EventSigner } from './event-signer.ts'
 import type { Progress } from './progress.ts'
-import { claimsOfNotice, eventId } from './security-event.ts'
+import { claimsOfNotice, dueNotices, eventId } from './security-event.ts'
 import type { LogPosition, Tail } from './tail.ts'
 
 /** How long a poll is held while there is nothing to say, in milliseconds (PROTOCOL §6). */
@@ -24,8 +24,9 @@ export interface PollRequest {
 export interface PollAnswer {
   readonly sets: Readonly<Record<string, string>>
   readonly moreAvailable?: true
-  readonly epoch: number
-  readonly head: number
+  /** Absent while the stream is paused or disabled: then an empty answer says nothing of the log, and must not pass for news. */
+  readonly epoch?: number
+  readonly head?: number
   readonly as_of: number
 }
 
@@ -92,11 +93,13 @@ async function answerNow(
   { epoch, head, asOfMs }: LogPosition,
   limit: number,
 ): Promise<PollAnswer> {
-  const notices = stream.notices.slice(0, limit)
-  const isOpen = stream.status === 'enabled' && limit > notices.length
-  const { rows, hasMore } = isOpen
-    ? await progress.next(stream, limit - notices.length)
-    : { rows: [], hasMore: stream.notices.length > notices.length }
+  const isEnabled = stream.status === 'enabled'
+  const waiting = dueNotices(stream)
+  const notices = waiting.slice(0, limit)
+  const { rows, hasMore } =
+    isEnabled && limit > notices.length
+      ? await progress.next(stream, limit - notices.length)
+      : { rows: [], hasMore: waiting.length > notices.length }
   const sets = await Promise.all([
     ...notices.map(async (notice) => {
       const claims = claimsOfNotice(issuer, stream.id, stream.audience, notice)
@@ -107,12 +110,11 @@ async function answerNow(
     }),
   ])
   // While a stream is paused nothing is told, so nothing is known of what came since.
-  const asOf = stream.status === 'enabled' ? asOfMs : Math.min(asOfMs, stream.statusMs)
+  const asOf = isEnabled ? asOfMs : Math.min(asOfMs, stream.statusMs)
   return {
     sets: Object.fromEntries(sets),
     ...(hasMore && limit > 0 ? { moreAvailable: true } : {}),
-    epoch,
-    head,
+    ...(isEnabled ? { epoch, head } : {}),
     as_of: asOf / 1_000,
   }
 }

@@ -5,7 +5,7 @@ import type { Stream } from '../store/stream.ts'
 import type { EventSigner } from './event-signer.ts'
 import type { Progress } from './progress.ts'
 import { type Delivery, type PushTarget, pushEvent, pushTimeoutMs } from './push-delivery.ts'
-import { claimsOfNotice, eventId } from './security-event.ts'
+import { claimsOfNotice, dueNotices, eventId } from './security-event.ts'
 import type { LogPosition, Tail } from './tail.ts'
 
 /** In milliseconds; only tests give others. */
@@ -132,7 +132,7 @@ async function pushRound(
   const { rows, hasMore } = isOpen ? await progress.next(stream, roundLimit) : { rows: [], hasMore: false }
   const { epoch } = position
   const events = [
-    ...stream.notices.map((notice) => ({
+    ...dueNotices(stream).map((notice) => ({
       jti: notice.jti,
       sign: () => signer.sign(claimsOfNotice(issuer, stream.id, stream.audience, notice)),
     })),

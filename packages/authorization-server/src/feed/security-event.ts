@@ -1,6 +1,6 @@
 import { type JsonObject, sha256Base64url } from '@arctos/core'
 import type { LedgerRow, RevocationEntry } from '../store/revocation-entry.ts'
-import type { StreamNotice } from '../store/stream.ts'
+import type { Stream, StreamNotice } from '../store/stream.ts'
 import { eventTypeOf, streamEventTypes } from './event-types.ts'
 
 /** `typ` of a security event token: nothing else we sign has it (SSF §4.1.1, RFC 8417 §2.3). */
@@ -142,6 +142,14 @@ export function claimsOfNotice(
     sub_id: { format: 'opaque', id: streamId },
     events: { [type]: told },
   }
+}
+
+/**
+ * What a stream may be told about itself now: while it is paused or disabled, that it is, and no more. A proof that it works would
+ * be none, and guards live on such proofs. SSF §8.1.2.1
+ */
+export function dueNotices({ status, notices }: Stream): readonly StreamNotice[] {
+  return status === 'enabled' ? notices : notices.filter(({ kind }) => kind === 'stream_updated')
 }
 
 /** Whether an event of this entry is among those that a stream delivers. */

@@ -172,6 +172,10 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
     const silent = await guard.poll(id)
     // Nothing is known of what came since: an answer that said otherwise would pass for news.
     expect([silent.jtis, silent.reply.body['as_of']]).toEqual([[], pausedAt])
+    expect(silent.reply.body).not.toHaveProperty('head')
+    site.clock.pass(11)
+    await guard.ask('/ssf/verify', { method: 'POST', body: { stream_id: id, state: 'S' } })
+    expect((await guard.poll(id)).jtis).toEqual([])
     expect((await set('enabled')).body).toEqual({ stream_id: id, status: 'enabled' })
     expect(await deliveredTo(id)).toEqual([`${name}1`])
     await set('disabled')
