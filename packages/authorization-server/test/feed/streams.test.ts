@@ -290,6 +290,26 @@ describe('a stream', () => {
     expect((await another.ask(`/ssf/streams?stream_id=${stream_id}`)).status).toBe(404)
   })
 
+  it('goes when its client guards another resource, or receives no more events', async () => {
+    const [usual, receives] = [{ grantTypes: [], redirectUris: [] }, { receivesEvents: true as const }]
+    await registerClient(site.store, 'moving', { ...usual, ...receives })
+    const seen = async (settings: object): Promise<number> => {
+      const moving = await receiverOf(site, 'moving')
+      const { stream_id } = await moving.stream()
+      const registered = await site.store.readClient('moving')
+      if (registered === undefined) throw new Error('there is no such client')
+      const { receivesEvents: _, resourceServerOf: __, ...others } = registered.settings
+      await site.store.updateClient({ id: 'moving', settings: { ...others, ...settings }, actor: 'test' })
+      const streams = await site.store.listStreams('moving')
+      return streams.filter(({ id }) => id === stream_id).length
+    }
+    expect(await seen({ ...receives, name: 'Moving' })).toBe(1)
+    expect(await seen({ resourceServerOf: notes })).toBe(0)
+    expect(await seen({ resourceServerOf: notes, name: 'Moved' })).toBe(1)
+    expect(await seen({ resourceServerOf: 'https://archive.example' })).toBe(0)
+    expect(await seen({})).toBe(0)
+  })
+
   it('is one of so many, and no more [SSF §8.1.1.1]', async () => {
     const wanted = { clientId: 'archive-api', method: 'poll', settings: {}, timeoutSeconds: 600, limit: 500 } as const
     for (let at = 0; at < 500; at += 100)

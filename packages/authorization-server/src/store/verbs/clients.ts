@@ -16,6 +16,7 @@ import { cutOff } from './cut-off.ts'
 import { endGrantsOf } from './grants.ts'
 import { nameLock } from './names.ts'
 import { narrowGrants } from './narrowing.ts'
+import { endStrangeStreams } from './streams.ts'
 
 const oneClient = (id: string) => [{ table: 'clients', key: id, mode: 'update' }] as const
 
@@ -106,6 +107,7 @@ export const updateClient = defineVerb({
     if (change.settings !== undefined || change.secretHash !== undefined) {
       yield* record(transaction, 'client.updated', change.actor, { client: change.id })
     }
+    if (change.settings !== undefined) yield* endStrangeStreams({ ...client, settings: change.settings })
     const allowed = change.settings?.scopes
     if (allowed !== undefined) {
       yield* narrowGrants(transaction, { clientId: client.id, allowed, before: client.notBefore, actor: change.actor })

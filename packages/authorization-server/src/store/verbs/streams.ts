@@ -131,6 +131,17 @@ export const createStream = defineVerb({
   locks: ({ clientId }) => [{ table: 'clients', key: clientId, mode: 'update' }],
 })
 
+/** Ends the streams of a client that it could not make now: those of a resource that it guards no more, or of a receiver that is none. */
+export function* endStrangeStreams({ id, settings }: RegisteredClient): Verb<void> {
+  const { resourceServerOf, receivesEvents = false } = settings
+  if (resourceServerOf === undefined && !receivesEvents) {
+    yield* run('DELETE FROM streams WHERE client_id = $1', id)
+    return
+  }
+  const key = resourceServerOf === undefined ? '' : resourceKey(resourceServerOf)
+  yield* run("DELETE FROM streams WHERE client_id = $1 AND COALESCE(resource_key, '') <> $2", id, key)
+}
+
 export interface StreamRef {
   readonly id: string
   readonly clientId: string
