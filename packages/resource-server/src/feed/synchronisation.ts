@@ -6,10 +6,10 @@ import {
 } from '@arctos/core'
 import type { KeySource } from '../keys/key-source.ts'
 import type { FeedOrder } from './order.ts'
+import type { LogEnd } from './polling.ts'
 import { keyOf } from './receiver.ts'
 import { applySnapshot, isBodyOf, type SnapshotSink } from './snapshot.ts'
 import type { SnapshotAnswer } from './stream.ts'
-import type { LogEnd } from './subscription.ts'
 import type { Trouble } from './trouble.ts'
 
 export interface SynchronisationOptions extends SecurityEventExpectation {
