@@ -3,7 +3,7 @@ import { encodeHeader, encodeStatusList, type SigningKey, signCompactJwsAsync, s
 import type { KeyEncryptionKey } from '../keys/key-encryption.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
 import type { Store } from '../store/store.ts'
-import type { StatusListsNow, TakenBack } from '../store/verbs/status-lists.ts'
+import type { StatusListsNow, TakenBack } from '../store/verbs/status-publications.ts'
 import { decoysAt } from './decoys.ts'
 import { openListKey } from './list-key.ts'
 

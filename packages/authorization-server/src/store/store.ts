@@ -40,14 +40,14 @@ import { revokeFamily, revokeGrant, revokeJwt, revokeOpaque } from './verbs/revo
 import { recordSecretUses } from './verbs/secret-uses.ts'
 import { closeSession, openSession, readSession } from './verbs/sessions.ts'
 import { spendOnce } from './verbs/spent.ts'
+import { reserveStatusIndexes } from './verbs/status-lists.ts'
 import {
   claimStatusList,
   listStatusLists,
   publishStatusList,
   readStatusListToken,
   readTakenBack,
-  reserveStatusIndexes,
-} from './verbs/status-lists.ts'
+} from './verbs/status-publications.ts'
 import {
   acknowledgeEvents,
   changeSubject,
