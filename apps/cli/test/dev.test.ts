@@ -121,7 +121,29 @@ describe('arctos dev', { timeout: 60_000 }, () => {
       exitCode: 1,
       output: expect.stringMatching(/FAIL {2}scope .*expected write, received read/),
     })
+    expect(good.output).toContain('Nobody was asked whether it was taken back')
     expect(good.output + poor.output).not.toContain(input)
+  })
+
+  it('says of a good-looking token that it was taken back, where its server runs', async () => {
+    const input = await getToken('read')
+    const guard = [
+      'explain',
+      '--issuer',
+      env['ISSUER'] ?? '',
+      '--audience',
+      env['AUDIENCE'] ?? '',
+      '--data-dir',
+      'data',
+    ]
+    const before = await arctos(guard, { cwd, input })
+    expect(before).toMatchObject({ exitCode: 0, output: expect.stringMatching(/^ok {4}revocation /m) })
+    expect((await arctos(['revoke', '--token', '--data-dir', 'data'], { cwd, input })).exitCode).toBe(0)
+    const after = await arctos(guard, { cwd, input })
+    expect(after).toMatchObject({
+      exitCode: 1,
+      output: expect.stringMatching(/^FAIL {2}revocation .*received taken back/m),
+    })
   })
 
   it('serves an API with opaque tokens beside it', async () => {

@@ -43,5 +43,6 @@ export {
 export { type AuditRecord, findBreak } from './store/verbs/audit.ts'
 export type { NewKey } from './store/verbs/keys.ts'
 export { makeKeySecret } from './tokens/api-key.ts'
+export { readOwnJwt } from './tokens/own-jwt.ts'
 export { decodeUnverifiedRefreshToken, type UnverifiedRefreshToken } from './tokens/refresh-token.ts'
 export { revokeToken, type TokenRevocation, type TokenRevocationOutcome } from './tokens/revoke-token.ts'

@@ -1,10 +1,10 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { readReceiptKeys } from '@arctos/authorization-server'
+import { readKeys, readOwnJwt, readReceiptKeys } from '@arctos/authorization-server'
 import { explainRefusal, formatExplanation, openReceipt, type Step } from '@arctos/core'
 import { readJournalLine, resourceServer } from '@arctos/resource-server'
 import type { Command } from 'commander'
-import { openAnyKey } from '../key-file.ts'
+import { isDevelopment, openAnyKey } from '../key-file.ts'
 import { configurationOf, placeOf, type RawOptions, withStore } from '../open.ts'
 import { CommandError, iso, paint, readSecret, report } from '../terminal.ts'
 import { gather, storeCommand } from './options.ts'
@@ -43,7 +43,7 @@ async function explainReceipt(receipt: string, options: ExplainOptions): Promise
   )
   if (content === undefined) {
     throw new CommandError(
-      'no key of this store opens that receipt: it is from elsewhere, altered, or older than 7 days',
+      'no key of this store opens that receipt: it is from elsewhere, altered, or older than 7 days. That of a guard is in its journal: --journal FILE',
     )
   }
   const explanation = explainRefusal(content.reason, content.facts)
@@ -67,7 +67,7 @@ async function explainFromJournal(receipt: string, file: string, json: boolean |
     ])
     return
   }
-  throw new CommandError('the journal has no such receipt')
+  throw new CommandError('the journal has no such receipt; one of the server itself is read without --journal')
 }
 
 /** Runs the guard's own steps on a token, and prints each. Exit code 1 when the guard would refuse it. */
@@ -85,10 +85,37 @@ async function explainToken(argument: string | undefined, options: ExplainOption
     typ,
   })
   const token = await readSecret('token', argument)
-  const steps = await api.explain(token.reveal(), scopes.length === 0 ? {} : { scope: scopes })
+  const judged = await api.explain(token.reveal(), scopes.length === 0 ? {} : { scope: scopes })
+  const isLive = await askStore(token.reveal(), issuer, options)
+  const steps = judged.flatMap((step) => (step.check === 'revocation' ? revocationStep(isLive) : [step]))
   const passed = steps.every((step) => step.passed)
   if (!passed) process.exitCode = 1
-  report(options.json, { passed, steps }, steps.map(formatStep))
+  report(options.json, { passed, steps, isLive }, [
+    ...steps.map(formatStep),
+    ...(isLive === undefined ? ['Nobody was asked whether it was taken back: run this where its server runs.'] : []),
+  ])
+}
+
+/** Whether a JWT is live for the store that it was made with; `undefined` where that store or its key is not at hand. */
+async function askStore(token: string, issuer: string, options: ExplainOptions): Promise<boolean | undefined> {
+  const configuration = configurationOf(options)
+  const { database, dataDir } = placeOf(configuration)
+  const { key, keyFile } = configuration
+  const hasKey = key !== undefined || keyFile !== undefined || isDevelopment(configuration, dataDir)
+  if (!hasKey || (configuration.database === undefined && !existsSync(database))) return undefined
+  return await withStore(options, async (store) => {
+    const keys = await readKeys({ store, issuer, kek: openAnyKey(configuration, dataDir) })
+    const facts = readOwnJwt({ issuer, keys }, token)
+    return facts && (await store.introspectJwt(facts))
+  })
+}
+
+/** The guard of this command has heard of nothing that was taken back: what it says of that is not worth a line. */
+function revocationStep(isLive: boolean | undefined): readonly Step[] {
+  if (isLive === undefined) return []
+  const sides = { expected: 'live at its server', received: isLive ? 'live' : 'taken back' }
+  const reason = isLive ? undefined : 'token.revoked'
+  return [{ check: 'revocation', passed: isLive, spec: 'RFC 7662 §2.2', reason, ...sides }]
 }
 
 function formatStep({ check, passed, expected, received, spec }: Step): string {
