@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { openStore } from '../../src/store/open-store.ts'
+import { longestAccessSeconds } from '../../src/store/registered-resource.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { createRandom, createStore, type Store } from '../../src/store/store.ts'
 import { defineVerb, run, type Verb } from '../../src/store/transaction.ts'
@@ -23,6 +24,8 @@ interface Model {
   rotatedMs: number
   idleExpiresAt: number
   ended: boolean
+  /** When it ended by lapse of time or a cut-off, of which nobody was told by itself (epoch seconds). */
+  untoldSince?: number | undefined
 }
 
 interface World {
@@ -72,7 +75,13 @@ async function present(world: World, model: Model, age: number, strict: boolean)
     // A refresh token never has two successors (I1), and a client that retries as it may keeps its session (I6).
     if (says === 'replayed') expect(answer.successor).toEqual(model.tokens.at(-1))
     else advanceTo(world, model, answer.successor)
-  } else if (says === 'reused' || says === 'expired') model.ended = true
+  } else if (says === 'reused') model.ended = true
+  else if (says === 'expired') endUntold(world, model)
+}
+
+function endUntold(world: World, model: Model): void {
+  model.ended = true
+  model.untoldSince = seconds(world)
 }
 
 /** Three at once with the live token: whoever comes first decides, and all get the same. */
@@ -85,7 +94,8 @@ async function race(world: World, model: Model): Promise<void> {
   expect(successes).toHaveLength(says === 'rotated' ? 3 : 0)
   expect(new Set(successes.map(({ successor }) => successor.secret.toString('hex'))).size).toBeLessThan(2)
   model.issued.push(...successes.map(({ access }) => access))
-  if (successes[0] === undefined) model.ended = true
+  if (says === 'expired') endUntold(world, model)
+  else if (successes[0] === undefined) model.ended = true
   else advanceTo(world, model, successes[0].successor)
 }
 
@@ -146,13 +156,17 @@ async function presentForged(world: World, model: Model): Promise<void> {
   const forged = { ...(model.tokens.at(-1) as Presented), secret: randomBytes(32) }
   const says = model.ended ? 'ended' : isExpired(world, model) ? 'expired' : 'forked'
   expect(await world.store.rotateRefresh(rotationOf(model.family, forged))).toMatchObject({ outcome: says })
+  if (says === 'expired') endUntold(world, model)
   model.ended = true
 }
 
-async function revoke({ store }: World, model: Model): Promise<void> {
-  const outcome = model.ended ? 'nothing_to_revoke' : 'revoked'
-  expect(await store.revokeFamily(model.family)).toEqual({ outcome })
+/** Whoever revokes what ended untold has it told, as long as a token of it may live. */
+async function revoke(world: World, model: Model): Promise<void> {
+  const isUntold = model.untoldSince !== undefined && model.untoldSince > seconds(world) - longestAccessSeconds
+  const outcome = model.ended && !isUntold ? 'nothing_to_revoke' : 'revoked'
+  expect(await world.store.revokeFamily(model.family)).toEqual({ outcome })
   model.ended = true
+  model.untoldSince = undefined
 }
 
 /** Ends all that the user has; enables the user again, for the next family. */
@@ -168,7 +182,7 @@ async function cutOff(world: World, model: Model, change: { passwordHash?: strin
     const token = other.tokens.at(-1) as Presented
     const says = isExpired(world, other) ? 'expired' : 'principal_disabled'
     expect(await world.store.rotateRefresh(rotationOf(other.family, token))).toMatchObject({ outcome: says })
-    other.ended = true
+    endUntold(world, other)
   }
 }
 
