@@ -76,7 +76,7 @@ const endings: Readonly<Record<LeakResult['ended'][number]['ended'], string>> = 
 
 const nothings: Readonly<Record<Exclude<keyof LeakResult['counts'], 'ended' | 'repeated'>, string>> = {
   dead: 'ended before, or ran out by itself: nothing to take back',
-  unknown: 'well-formed, but nothing here was made with it: is this the right store?',
+  unknown: 'well-formed, but unknown here: removed before, or made at another store',
   checksum: 'has a wrong checksum: mistyped, cut off or made up',
   unrecognised: 'neither a secret of Arctos nor a JWT of this server',
 }

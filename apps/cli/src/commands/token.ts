@@ -43,7 +43,7 @@ export function registerToken(program: Command): void {
 async function inspect(argument: string | undefined, options: RawOptions): Promise<void> {
   const text = (await readSecret('token', argument)).reveal()
   const found = inspectToken(text)
-  if (found.form === 'none') throw new CommandError(`this is no token: ${found.why}`)
+  if (found.form === 'none') throw new CommandError(`this is neither a secret of Arctos nor a JWT (${found.why})`)
   const live = options['live'] === true ? await askStore(text, options) : undefined
   if (found.form === 'opaque' && found.checksum === 'wrong') process.exitCode = 1
   const lines = formatInspection(found, Math.floor(Date.now() / 1_000))
