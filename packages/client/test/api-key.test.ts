@@ -87,12 +87,12 @@ describe('docs/guide/api-keys.md', () => {
     const { key } = await makeKey(arctos, resource)
     const page = await readFile(new URL('docs/guide/api-keys.md', root), 'utf8')
     const [, name = '', program = ''] = /```ts\n\/\/ file: (\S+)\n(.*?)```/s.exec(page) ?? []
-    const [, command = ''] = /```sh\n(curl.*?)```/s.exec(page) ?? []
+    const [, command = ''] = /```sh\n(tr .*? curl.*?)```/s.exec(page) ?? []
     const folder = await temporaryFolder()
     await symlink(new URL('node_modules', root), join(folder, 'node_modules'))
     await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
     await writeFile(join(folder, name), program)
-    await writeFile(join(folder, 'key.txt'), key)
+    await writeFile(join(folder, 'key.txt'), `${key}\n`)
     const { NODE_OPTIONS: _, ...environment } = process.env
     const options = { cwd: folder, env: { ...environment, ISSUER: issuer, RESOURCE: resource, API_KEY: key } }
     const [ran, curled] = await Promise.all([
