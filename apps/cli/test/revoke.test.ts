@@ -96,7 +96,7 @@ describe('arctos revoke, beside a server on the same database', { timeout: 60_00
       /^ended client one: everything issued before \S+Z\n {2}guards on the feed refuse it within 1 s, .*\n.* \S+Z at the latest\n$/,
     )
     expect([await isActive('one', one), await isActive('two', two)]).toEqual([false, true])
-    expect((await run(['--all'])).output).toMatch(/^ended everything: everything issued before \S+Z\n/)
+    expect((await run(['--all'])).output).toMatch(/^ended everything issued before \S+Z\n/)
     expect(await isActive('two', two)).toBe(false)
   })
 
@@ -116,7 +116,7 @@ describe('arctos revoke, beside a server on the same database', { timeout: 60_00
   it('refuses what it cannot mean', async () => {
     const refusals: readonly (readonly [readonly string[], string])[] = [
       [[], 'say one of --token, --grant'],
-      [['--all', '--client', 'one'], 'say one of --token, --grant'],
+      [['--all', '--client', 'one'], 'one thing at a time'],
       [['--actor', ''], '--actor: say whom'],
       [['--subject', 'ada', '--client', 'nobody'], 'there is no client nobody'],
       [['--before', 'yesterday'], '--before: yesterday is no time'],

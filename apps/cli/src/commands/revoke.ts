@@ -103,8 +103,9 @@ function levelOf({ token, grant, subject, client, actor, before, all }: RevokeOp
     all === undefined ? undefined : (level) => takeAll(level),
   ]
   const [take, other] = levels.filter((each) => each !== undefined)
-  if (take === undefined || other !== undefined)
+  if (take === undefined)
     throw new CommandError('say one of --token, --grant, --subject, --client, --actor, --before, --all')
+  if (other !== undefined) throw new CommandError('one thing at a time; only --subject and --client go together')
   if (before !== undefined) instantOf(before)
   return take
 }
@@ -215,7 +216,8 @@ async function lastExpiryOf(store: Store): Promise<number> {
 }
 
 function describe({ ended, id, notBefore }: Ended): string {
-  const what = [ended === 'all' ? 'everything' : ended.replace('_', ' '), id].filter((part) => part !== undefined)
-  const when = notBefore === undefined ? '' : `: everything issued before ${iso(notBefore)}`
-  return `ended ${what.join(' ')}${when}`
+  const when = notBefore === undefined ? '' : `issued before ${iso(notBefore)}`
+  if (ended === 'all') return `ended everything ${when}`
+  const what = [ended === 'subject at client' ? 'subject' : ended.replace('_', ' '), id].filter(Boolean)
+  return `ended ${what.join(' ')}${when === '' ? '' : `: everything ${when}`}`
 }
