@@ -58,8 +58,14 @@ function thingsToTry(issuer: string, dataDir: string, samples: Samples): readonl
   ]
 }
 
-function curlLines(issuer: string, { client, apiUrl }: Samples): readonly string[] {
-  const token = `$(curl -s -u '${client.id}:${client.secret.reveal()}' -d grant_type=client_credentials -d scope=read ${issuer}/token | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`
+/** A command line that gets a token, to be put into another. */
+function tokenOf(issuer: string, { client }: Samples): string {
+  return `$(curl -s -u '${client.id}:${client.secret.reveal()}' -d grant_type=client_credentials -d scope=read ${issuer}/token | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`
+}
+
+function curlLines(issuer: string, samples: Samples): readonly string[] {
+  const { apiUrl } = samples
+  const token = tokenOf(issuer, samples)
   return [
     `  curl -si ${apiUrl} -H "Authorization: Bearer ${token}"`,
     `  curl -si -X POST ${apiUrl} -H "Authorization: Bearer ${token}"`,
@@ -67,10 +73,14 @@ function curlLines(issuer: string, { client, apiUrl }: Samples): readonly string
 }
 
 /** A token by its client, and everything of a client by whoever runs the server. */
-function takeBackLines(issuer: string, dataDir: string, { client }: Samples): readonly string[] {
+function takeBackLines(issuer: string, dataDir: string, samples: Samples): readonly string[] {
+  const { client, apiUrl } = samples
   const place = dataDir === defaultDataDir ? '' : ` --data-dir '${dataDir}'`
   return [
-    `  curl -si -u '${client.id}:${client.secret.reveal()}' -d token=TOKEN ${issuer}/revoke`,
+    `  TOKEN=${tokenOf(issuer, samples)}`,
+    `  curl -s -u '${client.id}:${client.secret.reveal()}' -d "token=$TOKEN" ${issuer}/revoke`,
+    `  curl -si ${apiUrl} -H "Authorization: Bearer $TOKEN"`,
+    '  or everything that the client holds:',
     `  npx arctos revoke --client ${client.id}${place}`,
   ]
 }
