@@ -1,3 +1,4 @@
+import { Refusal } from '@arctos/core'
 import { authenticateClient } from '../client-authentication/authenticate.ts'
 import type { ServerContext } from '../context.ts'
 import { jsonAnswer, refusalAnswer } from '../http/answer.ts'
@@ -12,6 +13,9 @@ import { keySecretHash } from '../tokens/api-key.ts'
 import { readOwnJwt } from '../tokens/own-jwt.ts'
 import { parseRefreshToken } from '../tokens/refresh-token.ts'
 import { spendAssertion } from './assertion.ts'
+
+/** Single tokens a minute that a client may take back: each is an entry at every guard. Whoever has more to end ends a grant. */
+const tokensPerMinute = 3_000
 
 /**
  * Takes back a token of the client that asks. Unknown, foreign and already revoked tokens are answered like revoked ones, with an
@@ -62,5 +66,18 @@ async function revoke(
   if (access === undefined || access.clientId !== clientId || access.expiresAt <= seconds)
     return { outcome: 'nothing_to_revoke' }
   event.jti = access.jti
+  await allowOne(context, clientId)
   return await context.store.revokeJwt(access)
+}
+
+/** Asked only about a token that is the client's, so that nobody else uses up what it may. */
+async function allowOne({ store }: ServerContext, clientId: string): Promise<void> {
+  const id = `revoked tokens of ${clientId}`
+  const taken = await store.takeAttempt([{ id, count: tokensPerMinute, windowSeconds: 60 }])
+  if (taken.outcome !== 'limited') return
+  throw new Refusal('request.limited', {
+    check: 'revoked tokens',
+    expected: `${tokensPerMinute} a minute`,
+    retryAfterSeconds: taken.retryAfterSeconds,
+  })
 }

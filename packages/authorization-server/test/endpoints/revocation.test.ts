@@ -265,3 +265,16 @@ describe.each(databaseKinds)('revocation on %s', (database) => {
     })
   })
 })
+
+it('takes back so many single tokens of a client a minute, and of others what they may [RFC 7009 §2.2.1]', async () => {
+  const site = await install({ database: 'sqlite' })
+  const [one, other] = [tokensOf(await ownToken(site)).access, tokensOf(await ownToken(site, {}, 'rival')).access]
+  const allowance = { id: 'revoked tokens of service', count: 3_000, windowSeconds: 60 }
+  await Promise.all(Array.from({ length: 3_000 }, () => site.store.takeAttempt([allowance])))
+  const refused = await revoke(site, one)
+  expect([refused.status, Number(refused.headers.get('retry-after')) > 0]).toEqual([429, true])
+  expect(await isActive(site, one)).toBe(true)
+  expectDone(await revoke(site, other, 'rival'))
+  expect(await isActive(site, other)).toBe(false)
+  await site.end()
+})
