@@ -197,6 +197,30 @@ describe('a snapshot that lies', () => {
   })
 })
 
+describe('while the clock of the guard is behind', () => {
+  const seconds = () => Math.floor(now() / 1_000)
+
+  it('an event comes until the clocks agree, and what is known grows old', async () => {
+    const guard = await synced()
+    site.tell({ subject: { format: 'jwt_id', iss: issuer.issuer, jti: 'ahead' }, claims: { iat: seconds() + 18 } })
+    await vi.waitFor(() => expect(statusOf(guard).problem).toContain('event: from the future'), soon)
+    pass(7)
+    expect(await verdictOn(guard, 'strict')).toBe('revocation.stale')
+    expect(site.counts.refusedEvents).toEqual([])
+    pass(1)
+    await vi.waitFor(async () => expect(await verdict(guard, token({ jti: 'ahead' }))).toBe('token.revoked'), soon)
+    await vi.waitFor(() => expect(statusOf(guard).problem).toBeUndefined(), soon)
+  })
+
+  it('a cut-off that runs ahead of the clock of the issuer still holds [PROTOCOL §1]', async () => {
+    const guard = await synced()
+    const subject = { format: 'iss_sub', iss: issuer.issuer, sub: 'user-9' }
+    site.tell({ subject, claims: { iat: seconds() + 10 }, members: { iat_lt: seconds() + 15 } })
+    await counted(guard, 'applied revoke')
+    expect(await verdict(guard, token({ sub: 'user-9' }))).toBe('token.cut_off')
+  })
+})
+
 describe('while the feed is silent', () => {
   it('requests are decided as ever for five seconds', async () => {
     const guard = await silentFor(4)

@@ -35,7 +35,6 @@ export type NoEffect = NoTarget['why'] | 'event_type' | 'event_members' | 'event
 export interface EffectContext extends SubjectContext {
   /** Epoch seconds. */
   readonly now: number
-  readonly clockToleranceSeconds: number
   readonly longestTokenLifeSeconds: number
 }
 
@@ -64,10 +63,16 @@ export function effectOf(event: SecurityEvent, context: EffectContext): Effect {
     : { kind: 'revoke', entry: { issuer: context.issuer, ...entry }, widened }
 }
 
+/**
+ * How far ahead of our clock a cut-off may be, in seconds. Those of an Arctos run some seconds ahead of its own, and whoever ignored
+ * one would never hear of it again; milliseconds by mistake are much farther.
+ */
+const cutOffAheadSeconds = 60
+
 type Entry = Revocation extends infer Each ? (Each extends Revocation ? Omit<Each, 'issuer'> : never) : never
 
 function entryOf(target: Target, { type, members, issuedAt }: SecurityEvent, context: EffectContext): Entry | NoEffect {
-  const { now, clockToleranceSeconds, longestTokenLifeSeconds } = context
+  const { now, longestTokenLifeSeconds } = context
   const isClaims = type === eventTypes.tokenClaimsChange
   if (target.kind === 'token') {
     // No token lives longer than that, so a later end would only keep the entry.
@@ -77,7 +82,7 @@ function entryOf(target: Target, { type, members, issuedAt }: SecurityEvent, con
   if (target.kind === 'grant' && !isClaims) return target
   const issuedBefore = cutOffOf(members, issuedAt)
   if (issuedBefore === undefined) return 'event_members'
-  return issuedBefore > now + clockToleranceSeconds + 1 ? 'event_future' : { ...target, issuedBefore }
+  return issuedBefore > now + cutOffAheadSeconds ? 'event_future' : { ...target, issuedBefore }
 }
 
 /**

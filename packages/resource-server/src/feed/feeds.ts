@@ -115,7 +115,7 @@ function startFeed(
     keys,
     order,
     metrics,
-    context: () => ({ issuer, critical, now: now() / 1_000, clockToleranceSeconds, longestTokenLifeSeconds }),
+    context: () => ({ issuer, critical, now: now() / 1_000, longestTokenLifeSeconds }),
     enforce(effect) {
       if (effect.kind === 'revoke') apply(effect.entry)
       else {

@@ -27,7 +27,7 @@ export type Received =
     }
   /** It is nobody's: it has no effect, and the sender is told why. */
   | { readonly result: 'refused'; readonly reason: SecurityEventProblem; readonly error: SetError }
-  /** Our own doing: the keys of the transmitter could not be had. It may come again. */
+  /** Our own doing: the keys of the transmitter could not be had, or the clocks are too far apart. It may come again. */
   | { readonly result: 'undecided'; readonly problem: string }
 
 /** Judges the events of one transmitter, one by one, and puts their effects into force. */
@@ -91,6 +91,9 @@ export function createReceiver(options: ReceiverOptions): Receiver {
       }
       if ('problem' in event) {
         metrics.event('refused', event.problem)
+        // One of the two clocks is wrong. Who refused it would never hear of it again: it has to come until the clocks agree.
+        const isOurs = event.problem === 'future' && order.epoch !== undefined
+        if (isOurs) return { result: 'undecided', problem: 'event: from the future, by the clock of this guard' }
         return { result: 'refused', reason: event.problem, error: errorOf(event.problem) }
       }
       const { jti } = event
