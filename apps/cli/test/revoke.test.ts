@@ -100,6 +100,15 @@ describe('arctos revoke, beside a server on the same database', { timeout: 60_00
     expect(await isActive('two', two)).toBe(false)
   })
 
+  it('is in the audit log, which can be read from a record on', async () => {
+    expect((await run(['--actor', 'auditor'])).exitCode).toBe(0)
+    const list = (...more: readonly string[]) => arctos(['audit', 'list', '--data-dir', 'data', ...more], { cwd })
+    const [, seq = ''] = /^(\d+) {2}\S+Z {2}\S+ {2}operator {2}.*auditor.*$/m.exec((await list()).output) ?? []
+    const [first = ''] = (await list('--json', '--after', String(Number(seq) - 1))).output.split('\n')
+    expect(JSON.parse(first)).toMatchObject({ seq: Number(seq), actor: 'operator', hash: expect.any(String) })
+    expect(await list('--after', 'x')).toMatchObject({ exitCode: 1, output: expect.stringContaining('--after: x') })
+  })
+
   it('ends what a user has, by name or id, everywhere or at one client; or an actor', async () => {
     const said = await Promise.all([
       run(['--subject', 'ada', '--json']),

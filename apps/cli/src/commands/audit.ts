@@ -1,7 +1,7 @@
 import { type AuditRecord, findBreak, type Store } from '@arctos/authorization-server'
 import type { Command } from 'commander'
 import { type RawOptions, withStore } from '../open.ts'
-import { report } from '../terminal.ts'
+import { CommandError, print, report } from '../terminal.ts'
 import { storeCommand } from './options.ts'
 
 const page = 1_000
@@ -17,10 +17,42 @@ export function registerAudit(program: Command): void {
         : `record ${broken.seq} (${broken.id}, ${broken.kind}) does not fit`
     report(Boolean(options['json']), { records, ok: broken === undefined, firstBroken: broken?.seq }, [line])
   })
+  storeCommand(audit, 'list', 'print the records, oldest first; with --json an object a line')
+    .option('--after <N>', 'only those with a higher number', '0')
+    .action(async (options: RawOptions) => {
+      const after = Number(options['after'])
+      if (!Number.isSafeInteger(after) || after < 0)
+        throw new CommandError(`--after: ${options['after']} is not allowed; it must be the number of a record, or 0`)
+      await withStore(options, (store) => list(store, after, options['json'] ? formatJson : formatRecord))
+    })
+}
+
+async function list(store: Store, after: number, format: (record: AuditRecord) => string): Promise<void> {
+  await numberAll(store)
+  for (let last = after; ; ) {
+    const records = await store.readAudit({ after: last, limit: page })
+    const end = records.at(-1)
+    if (end === undefined) return
+    for (const record of records) print(format(record))
+    last = end.seq
+  }
+}
+
+function formatJson(record: AuditRecord): string {
+  return JSON.stringify({ ...record, facts: JSON.parse(record.facts) })
+}
+
+/** Names and sources are what others wrote: they must not draw on the terminal. */
+function formatRecord({ seq, atMs, kind, actor, facts }: AuditRecord): string {
+  return `${seq}  ${new Date(atMs).toISOString()}  ${kind}  ${actor}  ${facts}`.replace(/\p{C}/gu, '?')
+}
+
+async function numberAll(store: Store): Promise<void> {
+  while ((await store.numberAudit(page)).numbered === page);
 }
 
 async function verify(store: Store): Promise<{ readonly records: number; readonly broken: AuditRecord | undefined }> {
-  while ((await store.numberAudit(page)).numbered === page);
+  await numberAll(store)
   let head = { seq: 0, hash: '' }
   for (;;) {
     const records = await store.readAudit({ after: head.seq, limit: page })
