@@ -35,6 +35,7 @@ function withoutVitest(): NodeJS.ProcessEnv {
 describe('docs/guide/testing.md', () => {
   it.each([
     ['notes.test.ts', 7],
+    ['taken-back.test.ts', 1],
     ['vectors.test.ts', 400],
   ])('has tests that pass: %s', async (file, atLeast) => {
     const output = await runTests(file)
