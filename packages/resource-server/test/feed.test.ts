@@ -280,7 +280,16 @@ describe('an event that is none', () => {
     await counted(guard, `refused ${reason}`)
     await vi.waitFor(() => expect(site.counts.refusedEvents.slice(before)).toEqual([err]), soon)
     expect(await verdict(guard, issuer.token({ iat: start - 1 }))).toBe('good')
-    expect(statusOf(guard).counts.resyncs).toBe(1)
+    await vi.waitFor(() => expect(statusOf(guard)).toMatchObject({ problem: undefined, counts: { resyncs: 2 } }), soon)
+  })
+
+  it('hides nothing: what it may have been is in a snapshot', async () => {
+    const guard = await synced()
+    const token = issuer.token({ jti: 'hidden' })
+    site.lines = [['t', 'hidden', start + 600]]
+    site.tell({ subject: { format: 'jwt_id', iss: issuer.issuer, jti: 'hidden' }, key: unknown })
+    await becomes(guard, token, 'token.revoked')
+    expect(statusOf(guard).counts.gaps).toBe(0)
   })
 
   it('is no JWS at all', async () => {

@@ -65,7 +65,7 @@ export function createPolling(options: PollingOptions): Polling {
   let ack: string[] = []
   let setErrs: Record<string, SetError> = {}
 
-  const receiveAll = async (sets: Polled['sets']): Promise<Trouble | undefined> => {
+  const receiveAll = async (sets: Polled['sets'], isNumbered: boolean): Promise<Trouble | undefined> => {
     let trouble: Trouble | undefined
     for (const [index, [jti, set]] of sets.entries()) {
       if (index % sliceEvents === sliceEvents - 1) await new Promise((resolve) => setImmediate(resolve))
@@ -74,9 +74,13 @@ export function createPolling(options: PollingOptions): Polling {
         trouble ??= { problem: received.problem }
         continue
       }
-      if (received.result === 'refused') setErrs[jti] = received.error
       // Under whatever name it came: that is the one which the other side waits for.
-      else ack.push(jti)
+      if (received.result !== 'refused') ack.push(jti)
+      else {
+        setErrs[jti] = received.error
+        // It will not come again. Where it was one of the log all the same, because of keys that are old, say, a snapshot has it.
+        if (isNumbered) trouble ??= { problem: `event: refused, ${received.reason}`, lost: 'sync' }
+      }
       trouble ??= mind(received)
     }
     return trouble
@@ -98,7 +102,8 @@ export function createPolling(options: PollingOptions): Polling {
     { epoch, head, moreAvailable }: Polled,
     askedAt: number,
   ): Promise<Trouble | 'more' | undefined> => {
-    if (epoch === undefined || head === undefined) return { problem: 'poll: without epoch and head' }
+    // A stream that somebody paused or disabled says so by that: nothing comes by it any more.
+    if (epoch === undefined || head === undefined) return { problem: 'poll: without epoch and head', lost: 'stream' }
     if (epoch !== order.epoch) return { problem: 'poll: another epoch', lost: 'sync' }
     if (head < (seen?.head ?? 0)) return (await fellBehind()) ?? 'more'
     seen = { epoch, head }
@@ -151,7 +156,7 @@ export function createPolling(options: PollingOptions): Polling {
       if (isTrouble(answer)) return answer
       ack = []
       setErrs = {}
-      const trouble = await receiveAll(answer.sets)
+      const trouble = await receiveAll(answer.sets, kind === 'numbered')
       if (trouble !== undefined) return trouble
       const end = kind === 'numbered' ? await judgeEnd(answer, askedAt) : answer.moreAvailable ? 'more' : undefined
       if (end !== undefined) return end === 'more' ? undefined : end
