@@ -30,17 +30,19 @@ export function createEventSigner(issuer: string, keys: Pick<KeyRing, 'eventKey'
   const signed = new WeakMap<LedgerRow, Map<string, Promise<string>>>()
   return {
     sign,
-    signRow(epoch, told, audience) {
+    async signRow(epoch, told, audience) {
       const forms = signed.get(told.row) ?? new Map<string, Promise<string>>()
       signed.set(told.row, forms)
-      let form = forms.get(audience)
+      // Under a key that was withdrawn meanwhile it would be refused, and never asked for again.
+      const name = `${(await keys.eventKey()).kid} ${audience}`
+      let form = forms.get(name)
       if (form === undefined) {
         form = sign(claimsOfRow(issuer, epoch, told, audience))
-        forms.set(audience, form)
+        forms.set(name, form)
         // What failed is tried again for the next one who asks.
-        form.catch(() => forms.delete(audience))
+        form.catch(() => forms.delete(name))
       }
-      return form
+      return await form
     },
   }
 }
