@@ -59,7 +59,9 @@ export async function answerPoll(
     const answer = await answerNow(parts, stream, position, request.maxEvents)
     const isEmpty = Object.keys(answer.sets).length === 0
     const mayWait = request.isHeld && request.maxEvents > 0 && performance.now() < deadline && !tail.isStopped()
-    if (!isEmpty || !mayWait) return answer
+    // A guard whose stream was stopped lives on what it knew before: it has to hear of that now.
+    const isOver = stream.status !== 'enabled' && stream.resourceKey !== undefined
+    if (!isEmpty || !mayWait || isOver) return answer
     await news(parts, stream, version, position, deadline)
     const now = parts.versionOf(stream.id)
     const last = tail.last()

@@ -187,6 +187,13 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
     expect(await deliveredTo(id)).toContain(`${name}3`)
   })
 
+  it('is not held on when the stream of a guard is paused', async () => {
+    const { id } = await begin()
+    const held = guard.poll(id, {})
+    await guard.ask('/ssf/status', { method: 'POST', body: { stream_id: id, status: 'paused' } })
+    expect((await held).reply.body).toEqual({ sets: {}, as_of: expect.any(Number) })
+  })
+
   it('says that the transmitter stopped it [SSF §8.1.5]', async () => {
     const { id } = await begin()
     const change = { id, clientId: 'notes-api', status: 'paused', reason: 'too slow', by: 'transmitter' } as const
