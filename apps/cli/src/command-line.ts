@@ -1,4 +1,4 @@
-import { WrongKeyEncryptionKey } from '@arctos/authorization-server'
+import { StoreUnavailable, WrongKeyEncryptionKey } from '@arctos/authorization-server'
 import { ClientError, OAuthError, Unavailable } from '@arctos/client'
 import { Command, CommanderError } from 'commander'
 import { registerApiKey } from './commands/api-key.ts'
@@ -83,7 +83,28 @@ function messageOf(error: unknown): string {
   if (error instanceof WrongKeyEncryptionKey) {
     return `${error.message}: the database belongs to another key (of arctos dev?). Give its --key-file, or another --data-dir or --database`
   }
+  const database = databaseProblem(error)
+  if (database !== undefined) return `the database cannot be used: ${database}; see --database and --data-dir`
   return isSystemError(error) ? describeSystemError(error) : describeFault(error)
+}
+
+// Of PostgreSQL: connection, authorization, no such database, privileges, too many connections, starting or stopping.
+const operatorStates = /^(?:08...|28...|3D000|42501|53300|57P0.)$/
+// Of SQLite: readonly, cannot open, not a database.
+const operatorCodes = [8, 14, 26]
+
+/** What is wrong with the place of the database, or whoever opens it; `undefined` for every other error. */
+function databaseProblem(error: unknown): string | undefined {
+  if (error instanceof StoreUnavailable) return databaseProblem(error.cause) ?? error.message
+  if (!(error instanceof Error)) return undefined
+  if (error instanceof AggregateError && 'code' in error) return databaseProblem(error.errors[0])
+  const { code, errcode, syscall } = error as NodeJS.ErrnoException & { readonly errcode?: number }
+  const isPlace =
+    syscall === 'connect' ||
+    syscall === 'getaddrinfo' ||
+    operatorStates.test(code ?? '') ||
+    (code === 'ERR_SQLITE_ERROR' && operatorCodes.includes((errcode ?? 0) & 0xff))
+  return isPlace ? error.message : undefined
 }
 
 /** What the client says, and the receipt with which the operator of the server finds the cause. */

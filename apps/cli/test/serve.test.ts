@@ -149,6 +149,18 @@ describe('arctos serve', { timeout: 60_000 }, () => {
     })
   })
 
+  it('names a database that is none in one line, and not the password to it', async () => {
+    const text = await serve(['--database', file('text.sqlite', 'a text, and no database')], { ARCTOS_KEY: key })
+    expect(text).toMatchObject({
+      exitCode: 1,
+      output: 'arctos: the database cannot be used: file is not a database; see --database and --data-dir\n',
+    })
+    const nobody = await serve(['--database', 'postgres://user:hunter2@127.0.0.1:1/x'], { ARCTOS_KEY: key })
+    expect(nobody.output).toMatch(
+      /^arctos: the database cannot be used: connect \S+ \S+; see --database and --data-dir\n$/,
+    )
+  })
+
   it('never repeats a secret of the configuration', async () => {
     const ended = await serve(['--config', file('secret.yaml', 'database: [postgres://user:hunter2@localhost/x]\n')], {
       ARCTOS_KEY: key,
