@@ -118,9 +118,14 @@ function revocationStep(isLive: boolean | undefined): readonly Step[] {
   return [{ check: 'revocation', passed: isLive, spec: 'RFC 7662 §2.2', reason, ...sides }]
 }
 
+/** A number as large as the time of day is one. */
+function shown(value: Step['expected']): string {
+  return typeof value === 'number' && value > 1e9 && value < 1e10 ? iso(value) : String(value ?? 'nothing')
+}
+
 function formatStep({ check, passed, expected, received, spec }: Step): string {
   const mark = passed ? paint('green', 'ok  ') : paint('red', 'FAIL')
-  const sides = passed || expected === undefined ? '' : `  expected ${expected}, received ${received ?? 'nothing'}`
+  const sides = passed || expected === undefined ? '' : `  expected ${shown(expected)}, received ${shown(received)}`
   // What was received is the sender's text: it must not draw on the terminal.
   return `${mark}  ${check.padEnd(20)} ${paint('dim', spec)}${sides.replace(/[^\x20-\x7e]/g, '?')}`
 }
