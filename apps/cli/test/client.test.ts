@@ -52,5 +52,6 @@ describe('arctos client create', { timeout: 60_000 }, () => {
       exitCode: 1,
     })
     expect(await create('--public', '--receives-events')).toMatchObject({ exitCode: 1 })
+    expect(await create(...push)).toMatchObject({ exitCode: 1, output: expect.stringContaining('--receives-events') })
   })
 })

@@ -47,6 +47,8 @@ export function registerClient(program: Command): void {
     .option('--id <ID>', 'its client_id; drawn when absent')
     .option('--public', 'a client without a secret: an app, a CLI')
     .action(async (options: ClientOptions) => {
+      if (options.pushEndpoint !== undefined && !options.receivesEvents)
+        throw new CommandError('--push-endpoint is for receivers of events: say --receives-events as well')
       const settings = checkSettings(newSettings(options))
       const { created, secret } = await withStore(
         options,
