@@ -2,7 +2,7 @@ import { Refusal } from '@arctos/core'
 import type { Store } from '../store/store.ts'
 import type { Stream } from '../store/stream.ts'
 import type { EventSigner } from './event-signer.ts'
-import type { Progress } from './progress.ts'
+import { isWhole, type Progress } from './progress.ts'
 import { claimsOfNotice, dueNotices, eventId } from './security-event.ts'
 import type { LogPosition, Tail } from './tail.ts'
 
@@ -24,7 +24,7 @@ export interface PollRequest {
 export interface PollAnswer {
   readonly sets: Readonly<Record<string, string>>
   readonly moreAvailable?: true
-  /** Absent while the stream is paused or disabled: then an empty answer says nothing of the log, and must not pass for news. */
+  /** Absent where {@link isWhole} says no: then an empty answer says nothing of the log, and must not pass for news. */
   readonly epoch?: number
   readonly head?: number
   readonly as_of: number
@@ -116,7 +116,7 @@ async function answerNow(
   return {
     sets: Object.fromEntries(sets),
     ...(hasMore && limit > 0 ? { moreAvailable: true } : {}),
-    ...(isEnabled ? { epoch, head } : {}),
+    ...(isWhole(stream) ? { epoch, head } : {}),
     as_of: asOf / 1_000,
   }
 }

@@ -45,6 +45,16 @@ export function deliveredEvents({ settings }: Stream): readonly string[] {
     : supportedEvents.filter((type) => eventsRequested.includes(type))
 }
 
+/**
+ * Whether the number of the log says something to whoever reads a stream: it is enabled, and where it is a guard's, nothing is filtered
+ * out of it. A guard takes an empty answer with a number for a proof that nothing was taken back.
+ */
+export function isWhole(stream: Stream): boolean {
+  const { status, resourceKey, settings } = stream
+  const isFiltered = deliveredEvents(stream).length < supportedEvents.length || (settings.removed ?? []).length > 0
+  return status === 'enabled' && !(resourceKey !== undefined && isFiltered)
+}
+
 export function createProgress(issuer: string, store: Pick<Store, 'acknowledgeEvents'>, tail: Tail): Progress {
   const marks = createRecentCache<string, Mark>(10_000)
   const markOf = ({ id, acked }: Stream): Mark => {

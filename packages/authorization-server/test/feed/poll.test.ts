@@ -187,6 +187,24 @@ describe.each(databaseKinds)('a poll on %s', (database) => {
     expect(await deliveredTo(id)).toContain(`${name}3`)
   })
 
+  it('has no numbers for a guard that is not told everything', async () => {
+    const { id } = await begin()
+    const subject = { format: 'opaque', id: 'somebody' }
+    const change = (action: string) =>
+      guard.ask(`/ssf/subjects/${action}`, { method: 'POST', body: { stream_id: id, subject } })
+    const filter = (events: readonly string[] | null) =>
+      guard.ask('/ssf/streams', { method: 'PATCH', body: { stream_id: id, events_requested: events } })
+    const isNumbered = async () => 'head' in (await guard.poll(id)).reply.body
+    await change('remove')
+    expect(await isNumbered()).toBe(false)
+    await change('add')
+    expect(await isNumbered()).toBe(true)
+    await filter(['https://other.example/event'])
+    expect(await isNumbered()).toBe(false)
+    await filter(null)
+    expect(await isNumbered()).toBe(true)
+  })
+
   it('is not held on when the stream of a guard is paused', async () => {
     const { id } = await begin()
     const held = guard.poll(id, {})
