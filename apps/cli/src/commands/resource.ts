@@ -27,10 +27,12 @@ interface CreateOptions extends RawOptions {
 export function registerResource(program: Command): void {
   const resource = program.command('resource').description('protected resources (APIs)')
 
-  storeCommand(resource, 'create', 'register a resource, with a credential for introspection', [
-    'keyFile',
-    'environment',
-  ])
+  storeCommand(
+    resource,
+    'create',
+    'register a resource, with its own credential: for introspection and the feed of what is taken back',
+    ['keyFile', 'environment'],
+  )
     .argument('<identifier>', 'its URL, as tokens carry it in aud')
     .option('--scope <WORD=MEANING>', 'a scope and what it allows; repeatable', gather)
     .option('--opaque', 'issue opaque tokens instead of JWTs')
