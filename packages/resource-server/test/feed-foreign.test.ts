@@ -197,6 +197,15 @@ describe('events that are pushed', () => {
     await close()
   })
 
+  it('that could not be taken are made up for by a snapshot, for they may not come again', async () => {
+    const { guard, post, close } = await pushed()
+    await site.synced(guard)
+    site.lines = [['s', 'user-11', start]]
+    expect((await post(site.sign({ ...cutOff('user-11'), header: { kid: 'other' } }).set)).status).toBe(400)
+    await becomes(guard, old('user-11'), 'token.cut_off')
+    await close()
+  })
+
   it('come by POST alone', async () => {
     const { post, close } = await pushed()
     expect((await post('', {}, 'GET')).status).toBe(405)

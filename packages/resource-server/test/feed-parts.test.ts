@@ -1,7 +1,12 @@
+import { strictJudge } from '@arctos/core'
 import { describe, expect, it } from 'vitest'
 import { backoffMs, retryAfterMs } from '../src/feed/backoff.ts'
+import { createFeedGate } from '../src/feed/feed-gate.ts'
 import { createFreshness } from '../src/feed/freshness.ts'
 import { createOrder } from '../src/feed/order.ts'
+import { defaultRule } from '../src/feed/rule.ts'
+import { createFeedMetrics } from '../src/reports/feed-metrics.ts'
+import { createRevocationState } from '../src/verification/revocation-state.ts'
 
 describe('the order of a feed', () => {
   const begun = (head = 10) => {
@@ -126,5 +131,39 @@ describe('how old knowledge is', () => {
     expect([await waiting, await freshness.wait(3_000, ever)]).toEqual([true, true])
     freshness.confirm(501)
     expect(await later).toBe(true)
+  })
+
+  it('is in doubt once after a sleep, in which the clock that never steps stood still', async () => {
+    const { times, freshness } = clocks()
+    const metrics = createFeedMetrics()
+    const rule = { ...defaultRule, whenStale: 'refuse' as const }
+    const feed = { rule, freshness, metrics, position: 1, epoch: 1, problem: 'cut', hurry() {} }
+    const revocations = createRevocationState({
+      onlyIssuer: 'https://as.example.com',
+      longestTokenLifeSeconds: 3_600,
+      clockToleranceSeconds: 10,
+    })
+    const feeds = new Map([['https://as.example.com', feed]])
+    const gate = createFeedGate({ feeds, revocations, elapsed: () => times.elapsed, ask: undefined, write: () => {} })
+    const access = { issuer: 'https://as.example.com', issuedAt: 1, actors: [], claims: {} }
+    const judged = async (): Promise<string> => {
+      const check = { now: Math.floor(times.now / 1_000), judge: strictJudge }
+      return await Promise.resolve()
+        .then(() => gate(access as never, check as never))
+        .then(
+          () => 'good',
+          (error: { readonly reason: string }) => error.reason,
+        )
+    }
+    freshness.confirm(500)
+    expect(await judged()).toBe('good')
+    times.now += 300_000
+    times.elapsed += 1
+    expect(await judged()).toBe('revocation.stale')
+    // What was asked before the sleep was noticed says nothing; what is asked after it does, while others go on asking.
+    freshness.confirm(500)
+    expect(await judged()).toBe('revocation.stale')
+    freshness.confirm(501)
+    expect(await judged()).toBe('good')
   })
 })

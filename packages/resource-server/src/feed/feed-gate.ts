@@ -107,7 +107,12 @@ export function createFeedGate(options: FeedGateOptions): FeedGate {
     // Whoever asks the clock that never steps for each request pays more for that than for all of this.
     const isSurelyFresh = (check.now + 1) * 1_000 - feed.freshness.knownAtTime <= staleAfterMs
     if (isSurelyFresh && check.judge === strictJudge && told.size === 0) return access
-    const ageMs = elapsed() - feed.freshness.knownAt
+    let ageMs = elapsed() - feed.freshness.knownAt
+    // The clock that never steps stands still while the machine sleeps, and the other one does not. Once: what is asked from now on counts.
+    if (ageMs < staleAfterMs && check.now * 1_000 - feed.freshness.knownAtTime >= staleAfterMs) {
+      feed.freshness.doubt()
+      ageMs = Number.POSITIVE_INFINITY
+    }
     if (ageMs < staleAfterMs) {
       told.delete(feed)
       if (check.judge !== strictJudge) {

@@ -189,7 +189,10 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     async pushed(text) {
       const received = await receiver.receive(text)
       const isOfAnotherEpoch = 'isOfAnotherEpoch' in received && received.isOfAnotherEpoch
-      const trouble = mind(received)
+      const isLost = received.result === 'refused' && order.epoch !== undefined
+      const trouble: Trouble | undefined = isLost
+        ? { problem: `event: refused, ${received.reason}`, lost: 'sync' }
+        : mind(received)
       if (trouble !== undefined) note(trouble)
       if (trouble !== undefined || isOfAnotherEpoch) wake()
       if (isOfAnotherEpoch) isSynced = false
