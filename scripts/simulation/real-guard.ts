@@ -160,6 +160,7 @@ async function live(
     elapsed,
     pause,
     chance: chance.next,
+    troubled() {},
   })
 
   // Requests hurry a feed that is well and silent; the model has no requests, so here the feed never looks well.

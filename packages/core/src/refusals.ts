@@ -161,7 +161,7 @@ export const refusals = {
   'client.secret_wrong': {
     ...badClient,
     spec: 'RFC 6749 §2.3.1',
-    fix: 'Check the secret; with HTTP Basic, form-encode id and secret first. Make a new one with `arctos client update --new-secret`.',
+    fix: 'Check the secret; with HTTP Basic, form-encode id and secret first. Make another one with `arctos client secret add`.',
   },
   'client.method_mismatch': {
     ...badClient,
@@ -649,7 +649,7 @@ export const refusals = {
     ...badToken,
     readers: 'nobody',
     spec: 'RFC 6750 §3.1',
-    fix: 'Tokens issued before a certain time were ended: of the user, the client, an actor, or all. Sign in again.',
+    fix: 'Tokens issued before a certain time were ended: of the user, the client, an actor, or all. Get a new token; a user signs in again.',
   },
   'token.inactive': {
     ...badToken,

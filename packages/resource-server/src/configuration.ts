@@ -107,8 +107,38 @@ export interface Configuration {
 
 type RequestFunction = Extract<AuthorizationServersOption, (...arguments_: never) => unknown>
 
+const optionNames: Readonly<Record<keyof ResourceServerOptions<ScopeTexts>, true>> = {
+  resource: true,
+  audiences: true,
+  authorizationServers: true,
+  scopes: true,
+  jwksUri: true,
+  staleIfErrorSeconds: true,
+  sharedSecret: true,
+  typ: true,
+  clockToleranceSeconds: true,
+  transports: true,
+  verifiedTokens: true,
+  longestTokenLifeSeconds: true,
+  introspection: true,
+  revocations: true,
+  experimental: true,
+  fetch: true,
+  now: true,
+  wait: true,
+  receipts: true,
+  onRefusal: true,
+  journal: true,
+  meter: true,
+}
+
 /** Throws a TypeError that names the option, what it is and what is allowed: an unsafe guard must not start. */
 export function readConfiguration<Scopes extends ScopeTexts>(options: ResourceServerOptions<Scopes>): Configuration {
+  // A name that is mistyped switches nothing on, and nobody would see it.
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(optionNames, name))
+  if (unknown !== undefined) {
+    throw new TypeError(`resourceServer: ${unknown} is no option; there are ${Object.keys(optionNames).join(', ')}`)
+  }
   const { resource, typ = 'at+jwt', clockToleranceSeconds = 10, staleIfErrorSeconds = 3_600 } = options
   const isResource = typeof resource === 'string' && isResourceIdentifier(resource)
   check(isResource, 'resource', resource, 'an absolute http(s) URI without query or fragment')

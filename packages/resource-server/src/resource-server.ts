@@ -120,9 +120,9 @@ export function resourceServer<const Scopes extends ScopeTexts>(
     isGood: (access) => revocations.isGood(access) && !registry.isWithdrawn(access),
   })
   const sweepSoon = inOneTurn(ends.sweep)
-  const feeds = startFeeds(configuration, registry, revocations)
-  metrics.figures.push(...(statusLists?.figures ?? []), ...feedFigures(feeds.readings, () => revocations.size))
   const write = options.journal ?? ((line: string) => void process.stderr.write(`${line}\n`))
+  const feeds = startFeeds(configuration, registry, revocations, write)
+  metrics.figures.push(...(statusLists?.figures ?? []), ...feedFigures(feeds.readings, () => revocations.size))
   const checkToken = createTokenChecker(configuration, registry, revocations, statusLists, feeds.gated, write)
   const metadataUrl = metadataUrlOf(resource)
   const { receipts, onRefusal, journal, meter } = options

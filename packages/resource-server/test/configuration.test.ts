@@ -10,8 +10,14 @@ const good: Options = {
 const introspection = { clientId: 'rs', clientSecret: 's' }
 const start = (options: Record<string, unknown>) => () => resourceServer({ ...good, ...options } as Options)
 
+it('a guard does not start with an option that there is not', () => {
+  const options = { revocation: { clientId: 'rs', clientSecret: 's' } }
+  expect(start(options)).toThrow('resourceServer: revocation is no option; there are resource, audiences, ')
+})
+
 describe('a guard does not start', () => {
   it.each([
+    ['experimental.statusRequired', { experimental: { statusRequired: true } }],
     ['resource', { resource: undefined }],
     ['resource', { resource: '' }],
     ['resource', { resource: 'api' }],

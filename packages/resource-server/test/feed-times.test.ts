@@ -127,6 +127,16 @@ describe('after a sleep, in which nothing was asked', () => {
     expect(await verdict(guard, token({ jti: 'gone' }))).toBe('token.revoked')
   })
 
+  it('a problem that stays is told once', async () => {
+    const lines: string[] = []
+    site.cut = { status: 503 }
+    const guard = begun({ journal: (line) => lines.push(line) })
+    await vi.waitFor(() => expect(statusOf(guard).counts.failures).toBeGreaterThan(5), soon)
+    const { issuer: name } = issuer
+    const problem = { event: 'revocation feed problem', issuer: name, problem: 'stream: HTTP 503' }
+    expect(lines.map((line) => JSON.parse(line))).toEqual([problem])
+  })
+
   it('no request waits where the feed is known to be cut', async () => {
     const guard = await silentFor(600, { wait: patiently })
     expect(await verdictOn(guard, 'strict')).toBe('revocation.stale')

@@ -50,13 +50,18 @@ interface Feed extends GatedFeed, FeedReading, PushedFeed {
   close(): Promise<void>
 }
 
-/** Begins to follow the feeds of a configuration, at once. */
+/**
+ * Begins to follow the feeds of a configuration, at once.
+ *
+ * @param write takes a line for the operator
+ */
 export function startFeeds(
   configuration: Configuration,
   registry: IssuerRegistry,
   revocations: RevocationState,
+  write: (line: string) => void,
 ): Feeds {
-  const feeds = configuration.feeds.map((each) => startFeed(each, configuration, registry, revocations))
+  const feeds = configuration.feeds.map((each) => startFeed(each, configuration, registry, revocations, write))
   return {
     gated: new Map(feeds.map((feed) => [feed.issuer, feed])),
     readings: feeds,
@@ -77,6 +82,7 @@ function startFeed(
   configuration: Configuration,
   registry: IssuerRegistry,
   revocations: RevocationState,
+  write: (line: string) => void,
 ): Feed {
   const { issuer, audiences, pushEndpoint, rule } = feed
   const { resource, now, elapsed, wait, clockToleranceSeconds, longestTokenLifeSeconds, staleIfErrorSeconds } =
@@ -171,6 +177,7 @@ function startFeed(
     elapsed,
     pause: configuration.pause,
     chance: Math.random,
+    troubled: (problem) => write(JSON.stringify({ event: 'revocation feed problem', issuer, problem })),
   })
   const ageSeconds = (): number | undefined => {
     const { confirmedAt } = freshness

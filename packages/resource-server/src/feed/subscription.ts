@@ -50,10 +50,14 @@ export interface SubscriptionOptions {
   readonly pause: (milliseconds: number) => Promise<void>
   /** From 0 to 1. */
   readonly chance: () => number
+  /** Told once of a problem that does not go away by itself. */
+  readonly troubled: (problem: string) => void
 }
 
 /** After so many failures in a row the addresses themselves are in doubt. */
 const doubtAfter = 5
+/** After so many, in about a second, somebody should know. */
+const tellAfter = 4
 
 /** Makes the stream, reads the snapshot, and then polls or listens, over and over; whatever is lost is made anew. PROTOCOL §6 */
 export function createSubscription(options: SubscriptionOptions): Subscription {
@@ -168,6 +172,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       failures += 1
       if (failures % doubtAfter === 0) transmitter.doubt()
       note(trouble)
+      if (failures === tellAfter) options.troubled(trouble.problem)
       await pause(backoffMs(failures, options.chance(), trouble.retryAfterMs))
     }
   }

@@ -25,8 +25,12 @@ export interface StatusListConfiguration {
 /** Throws a TypeError for a draft that is not implemented. `undefined` where the experiment is off. */
 export function readExperiments(experiments: Experiments | undefined): StatusListConfiguration | undefined {
   const { tokenStatusList, statusRequired = false, whenStatusUnavailable = 'refuse' } = experiments ?? {}
-  if (tokenStatusList === undefined) return undefined
   const name = (option: string): string => `experimental.${option}`
+  if (tokenStatusList === undefined) {
+    const others = Object.entries(experiments ?? {}).find(([, value]) => value !== undefined)
+    if (others !== undefined) check(false, name(others[0]), others[1], "set only beside tokenStatusList: 'draft-21'")
+    return undefined
+  }
   check(tokenStatusList === 'draft-21', name('tokenStatusList'), tokenStatusList, 'draft-21, or left out')
   check(typeof statusRequired === 'boolean', name('statusRequired'), statusRequired, 'true or false')
   const isBehaviour = whenStatusUnavailable === 'refuse' || whenStatusUnavailable === 'accept'
