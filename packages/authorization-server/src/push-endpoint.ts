@@ -1,11 +1,12 @@
-const loopbackHosts = new Set(['localhost', '127.0.0.1', '[::1]'])
+import { isLoopbackIssuer } from './issuer.ts'
+
 const lengthLimit = 2_000
 
 /** Whether a URL can be pushed to at all: https, or http on loopback; neither user information nor fragment (SSF §6.1.1). */
 export function isPushEndpoint(text: string): boolean {
   const url = urlOf(text)
   if (url === undefined) return false
-  return url.protocol === 'https:' || (url.protocol === 'http:' && loopbackHosts.has(url.hostname))
+  return url.protocol === 'https:' || isLoopbackIssuer(text)
 }
 
 /**

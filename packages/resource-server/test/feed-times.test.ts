@@ -120,8 +120,12 @@ describe('before the first synchronisation', () => {
 describe('after a sleep, in which nothing was asked', () => {
   it('the first request waits for news, and is decided by them', async () => {
     const guard = await synced({ wait: patiently })
+    await vi.waitFor(() => expect(site.polls.at(-1)).toMatchObject({ returnImmediately: false }), soon)
+    const before = site.polls.length
     pass(600)
     expect(await verdictOn(guard, 'strict')).toBe('good')
+    // It did not wait for as long as the next poll may be held.
+    expect(site.polls.slice(before)).toContainEqual(expect.objectContaining({ returnImmediately: true }))
     pass(600)
     site.tell({ subject: { format: 'jwt_id', iss: issuer.issuer, jti: 'gone' } })
     expect(await verdict(guard, token({ jti: 'gone' }))).toBe('token.revoked')

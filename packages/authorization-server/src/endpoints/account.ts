@@ -1,7 +1,6 @@
 import { Refusal } from '@arctos/core'
 import type { Peer, ServerContext } from '../context.ts'
 import { enter, type SealedRefusal } from '../http/entry.ts'
-import { readForm } from '../http/form.ts'
 import { pageAnswer, refusalPage, seeOther } from '../http/page.ts'
 import type { JournalEvent } from '../journal.ts'
 import { accountPage } from '../pages/account-page.ts'
@@ -16,7 +15,7 @@ import {
   makeForm,
   openBrowserSession,
   readBrowser,
-  readOwnForm,
+  readSubmission,
 } from './browser.ts'
 import { type PersonalTokens, readPersonalTokens } from './personal-tokens.ts'
 import { authenticateUser, showSignIn } from './sign-in.ts'
@@ -54,9 +53,7 @@ export function withdrawEndpoint(context: ServerContext, request: Request): Prom
     context,
     event,
     async () => {
-      const parameters = await readForm(request)
-      const browser = await readBrowser(context, request.headers)
-      const form = readOwnForm(context, request, browser, 'withdraw', parameters)
+      const { parameters, browser, form } = await readSubmission(context, request, 'withdraw')
       const { session } = browser
       if (!isFormOfSession(form, session)) return seeOther(accountPath(context))
       event.subject = session.userId
@@ -81,9 +78,7 @@ export function changePasswordEndpoint(context: ServerContext, request: Request,
     context,
     event,
     async () => {
-      const parameters = await readForm(request)
-      const browser = await readBrowser(context, request.headers)
-      const form = readOwnForm(context, request, browser, 'password', parameters)
+      const { parameters, browser, form } = await readSubmission(context, request, 'password')
       const { session } = browser
       if (!isFormOfSession(form, session)) return seeOther(accountPath(context))
       event.subject = session.userId

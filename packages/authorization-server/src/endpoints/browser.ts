@@ -2,6 +2,7 @@ import { decodeBase64url, formatOpaqueToken, parseOpaqueToken, sha256Base64url }
 import { authenticationContexts } from '../authentication-contexts.ts'
 import type { ServerContext } from '../context.ts'
 import { formatCookie, readCookie } from '../http/cookies.ts'
+import { readForm } from '../http/form.ts'
 import { checkSameOrigin, type FormContent, type FormPurpose, openForm, sealForm } from '../http/form-proof.ts'
 import type { Parameters } from '../parameters.ts'
 import type { Session } from '../store/verbs/sessions.ts'
@@ -96,6 +97,24 @@ export function readOwnForm(
 ): FormContent {
   checkSameOrigin(request.headers, context.issuer)
   return openForm(context.keys.formKey(), browser.id, purpose, parameters.get('form'), nowSeconds(context))
+}
+
+/** A form of one of our pages as it came back, and from whom. */
+export interface Submission {
+  readonly parameters: Parameters
+  readonly browser: Browser
+  readonly form: FormContent
+}
+
+/** Reads a form of ours that was sent. Throws what {@link readForm} and {@link readOwnForm} throw. */
+export async function readSubmission(
+  context: ServerContext,
+  request: Request,
+  purpose: FormPurpose,
+): Promise<Submission> {
+  const parameters = await readForm(request)
+  const browser = await readBrowser(context, request.headers)
+  return { parameters, browser, form: readOwnForm(context, request, browser, purpose, parameters) }
 }
 
 /** Whether the form was shown to the user who is signed in now, in this very session. */

@@ -2,7 +2,6 @@ import { Refusal } from '@arctos/core'
 import type { RedirectTarget } from '../authorization-request.ts'
 import type { ServerContext } from '../context.ts'
 import { enter } from '../http/entry.ts'
-import { readForm } from '../http/form.ts'
 import type { FormContent } from '../http/form-proof.ts'
 import { seeOther } from '../http/page.ts'
 import type { JournalEvent } from '../journal.ts'
@@ -10,7 +9,7 @@ import { parseParameters } from '../parameters.ts'
 import { clockMarginSeconds, type Spending } from '../store/verbs/spent.ts'
 import { findRedirectTarget, giveCode, readAuthorization, refuseAuthorization } from './authorization.ts'
 import { shownOf } from './authorize.ts'
-import { basePath, isFormOfSession, readBrowser, readOwnForm } from './browser.ts'
+import { basePath, isFormOfSession, readSubmission } from './browser.ts'
 import { readDecision } from './decision.ts'
 
 /** The user's answer on the consent page. RFC 6749 §4.1.2, RFC 6749 §10.12 */
@@ -21,9 +20,7 @@ export function consentEndpoint(context: ServerContext, request: Request): Promi
     context,
     event,
     async () => {
-      const parameters = await readForm(request)
-      const browser = await readBrowser(context, request.headers)
-      const form = readOwnForm(context, request, browser, 'consent', parameters)
+      const { parameters, browser, form } = await readSubmission(context, request, 'consent')
       const { session } = browser
       const again = (): Response => seeOther(`${basePath(context)}/authorize?${form.data['query'] ?? ''}`)
       // Signed out meanwhile, or somebody else is signed in now: the request starts over.

@@ -1,10 +1,9 @@
 import { Refusal } from '@arctos/core'
 import type { ServerContext } from '../context.ts'
 import { enter } from '../http/entry.ts'
-import { readForm } from '../http/form.ts'
 import { refusalPage, seeOther } from '../http/page.ts'
 import type { JournalEvent } from '../journal.ts'
-import { basePath, isFormOfSession, readBrowser, readOwnForm } from './browser.ts'
+import { basePath, isFormOfSession, readSubmission } from './browser.ts'
 import { readDecision } from './decision.ts'
 
 /** The user's answer to a device. The first one counts; whatever comes after it changes nothing. RFC 8628 §3.3 */
@@ -14,9 +13,7 @@ export function deviceDecisionEndpoint(context: ServerContext, request: Request)
     context,
     event,
     async () => {
-      const parameters = await readForm(request)
-      const browser = await readBrowser(context, request.headers)
-      const form = readOwnForm(context, request, browser, 'device', parameters)
+      const { parameters, browser, form } = await readSubmission(context, request, 'device')
       const { session } = browser
       const here = `${basePath(context)}/device`
       // Signed out meanwhile, or somebody else is signed in now: the code has to be entered again.

@@ -18,6 +18,7 @@ import {
   makeForm,
   readBrowser,
   readOwnForm,
+  readSubmission,
 } from './browser.ts'
 import { authenticateUser, showSignIn } from './sign-in.ts'
 
@@ -89,9 +90,7 @@ export function endTokenEndpoint(context: ServerContext, request: Request): Prom
     context,
     event,
     async () => {
-      const parameters = await readForm(request)
-      const browser = await readBrowser(context, request.headers)
-      const form = readOwnForm(context, request, browser, 'end-token', parameters)
+      const { parameters, browser, form } = await readSubmission(context, request, 'end-token')
       const { session } = browser
       const account = `${basePath(context)}/account`
       if (!isFormOfSession(form, session)) return seeOther(account)

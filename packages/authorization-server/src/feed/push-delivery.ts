@@ -1,5 +1,5 @@
 import { parseJsonObjectText, readString } from '@arctos/core'
-import { askBounded } from '../leaks/bounded-fetch.ts'
+import { askBounded } from '../outbound-fetch.ts'
 
 /** How long a receiver may take, in milliseconds. */
 export const pushTimeoutMs = 3_000

@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { isJsonObject, parseJsonObjectText, readString } from '@arctos/core'
-import { askBounded } from './bounded-fetch.ts'
+import { askBounded } from '../outbound-fetch.ts'
 
 /** The keys of one reporter, fetched when they are needed. */
 export interface ReporterKeys {

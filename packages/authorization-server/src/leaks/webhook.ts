@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
+import { askBounded } from '../outbound-fetch.ts'
 import type { Store } from '../store/store.ts'
 import type { LeakNotice } from '../store/verbs/leak-notices.ts'
-import { askBounded } from './bounded-fetch.ts'
 import { type LeakWebhook, webhookProblem, webhookSecretOf } from './reporter.ts'
 
 /** Sends the notices that are due. Resolves to how many did not arrive, and why the last of them did not. */

@@ -1,5 +1,5 @@
 import { parseJsonObject, readNumber, readString, type Secret } from '@arctos/core'
-import type { IntrospectionCredential } from '../introspection/credential.ts'
+import type { ServerCredential } from '../credential.ts'
 import type { IssuerMetadata } from '../keys/issuer-metadata.ts'
 import { type Fetch, fetchBytes } from '../outbound-fetch.ts'
 import { retryAfterMs } from './backoff.ts'
@@ -16,7 +16,7 @@ export interface FeedToken {
 export interface FeedTokenOptions {
   /** Who issues the token. */
   readonly issuer: string
-  readonly credential: IntrospectionCredential | undefined
+  readonly credential: ServerCredential | undefined
   readonly accessToken: Secret | undefined
   readonly metadata: IssuerMetadata
   readonly fetch: Fetch
@@ -35,7 +35,7 @@ export function createFeedToken(options: FeedTokenOptions): FeedToken {
   const { issuer, credential, accessToken, metadata, now, elapsed } = options
   let held: { readonly token: string; readonly renewAt: number } | undefined
 
-  const obtain = async (proof: IntrospectionCredential): Promise<{ readonly token: string } | Trouble> => {
+  const obtain = async (proof: ServerCredential): Promise<{ readonly token: string } | Trouble> => {
     const located = await metadata.locate('token_endpoint')
     if ('problem' in located) return located
     const askedAt = elapsed()

@@ -1,10 +1,5 @@
-import { Secret } from '@arctos/core'
-import {
-  type IntrospectionCredential,
-  keyCredential,
-  type PrivateJwk,
-  secretCredential,
-} from '../introspection/credential.ts'
+import type { Secret } from '@arctos/core'
+import { type PrivateJwk, readCredential, readSecret, type ServerCredential } from '../credential.ts'
 import { check, isTrustworthyUrl, mistake, urlRule } from '../option-check.ts'
 import { defaultRule, type FeedRule, type FeedTimes, readTimes } from './rule.ts'
 
@@ -35,7 +30,7 @@ export interface FeedConfiguration {
   readonly issuer: string
   readonly transmitter: string
   readonly audiences: readonly string[]
-  readonly credential: IntrospectionCredential | undefined
+  readonly credential: ServerCredential | undefined
   readonly accessToken: Secret | undefined
   readonly pushEndpoint: string | undefined
   readonly rule: FeedRule
@@ -87,36 +82,23 @@ function readFeed(
     issuer,
     transmitter,
     audiences: audience === undefined ? [resource, clientId ?? resource] : [audience],
-    ...readCredential(options),
+    ...readProof(options),
     pushEndpoint: endpoint,
     rule: { ...defaultRule, whenStale, ...times },
   }
 }
 
-function readCredential(options: RevocationFeedOptions): Pick<FeedConfiguration, 'credential' | 'accessToken'> {
+/** What it proves itself with, or the token that it has already. */
+function readProof(options: RevocationFeedOptions): Pick<FeedConfiguration, 'credential' | 'accessToken'> {
   const { clientId, clientSecret, clientKey, accessToken } = options
   const given = [clientSecret, clientKey, accessToken].filter((each) => each !== undefined)
   const shown = given.length === 0 ? undefined : '(hidden)'
   check(given.length === 1, 'revocations.clientSecret', shown, 'its secret, or else clientKey, or else accessToken')
   if (accessToken !== undefined) {
-    return { credential: undefined, accessToken: readSecret('accessToken', accessToken) }
+    return { credential: undefined, accessToken: readSecret('revocations.accessToken', accessToken) }
   }
   if (typeof clientId !== 'string' || clientId === '') {
     throw mistake('revocations.clientId', clientId, 'the id of this resource server')
   }
-  if (clientKey === undefined) {
-    return {
-      credential: secretCredential(clientId, readSecret('clientSecret', clientSecret)),
-      accessToken: undefined,
-    }
-  }
-  const credential = keyCredential(clientId, clientKey)
-  if (credential === undefined) throw mistake('revocations.clientKey', '(hidden)', 'a private JWK with kid and alg')
-  return { credential, accessToken: undefined }
-}
-
-function readSecret(name: string, value: Secret | string | undefined): Secret {
-  const secret = typeof value === 'string' ? new Secret(value) : value
-  if (secret instanceof Secret && secret.reveal() !== '') return secret
-  throw mistake(`revocations.${name}`, '(hidden)', 'a text or a Secret')
+  return { credential: readCredential('revocations', { clientId, clientSecret, clientKey }), accessToken: undefined }
 }

@@ -1,6 +1,6 @@
-import { Secret } from '@arctos/core'
+import type { Secret } from '@arctos/core'
+import { type PrivateJwk, readCredential, type ServerCredential } from '../credential.ts'
 import { check, isTrustworthyUrl, mistake, urlRule } from '../option-check.ts'
-import { type IntrospectionCredential, keyCredential, type PrivateJwk, secretCredential } from './credential.ts'
 
 /** How this resource server asks its authorization server about tokens (RFC 7662). */
 export interface IntrospectionOptions {
@@ -30,7 +30,7 @@ export interface IntrospectionOptions {
 
 export interface IntrospectionConfiguration {
   readonly clientId: string
-  readonly credential: IntrospectionCredential
+  readonly credential: ServerCredential
   readonly endpoint: string | undefined
   readonly issuer: string
   readonly maxAgeSeconds: number
@@ -56,22 +56,11 @@ export function readIntrospection(
   checkSeconds('inactiveSeconds', inactiveSeconds, 60)
   checkSeconds('staleSeconds', staleSeconds, 3_600)
   check(typeof signed === 'boolean', 'introspection.signed', signed, 'true or false')
-  const credential = readCredential(options)
-  return { clientId, credential, endpoint, issuer, maxAgeSeconds, inactiveSeconds, staleSeconds, signed }
-}
-
-function readCredential({ clientId, clientSecret, clientKey }: IntrospectionOptions): IntrospectionCredential {
-  const isOne = (clientSecret === undefined) !== (clientKey === undefined)
-  const shown = clientSecret === undefined ? undefined : '(hidden)'
+  const isOne = (options.clientSecret === undefined) !== (options.clientKey === undefined)
+  const shown = options.clientSecret === undefined ? undefined : '(hidden)'
   check(isOne, 'introspection.clientSecret', shown, 'its secret, or else introspection.clientKey')
-  if (clientKey !== undefined) {
-    const credential = keyCredential(clientId, clientKey)
-    if (credential !== undefined) return credential
-    throw mistake('introspection.clientKey', '(hidden)', 'a private JWK with kid and alg')
-  }
-  const secret = typeof clientSecret === 'string' ? new Secret(clientSecret) : clientSecret
-  if (secret instanceof Secret && secret.reveal() !== '') return secretCredential(clientId, secret)
-  throw mistake('introspection.clientSecret', '(hidden)', 'its secret')
+  const credential = readCredential('introspection', options)
+  return { clientId, credential, endpoint, issuer, maxAgeSeconds, inactiveSeconds, staleSeconds, signed }
 }
 
 function checkSeconds(name: string, value: number, limit: number): void {

@@ -6,10 +6,11 @@ import {
   isAlgorithm,
   isVerificationKey,
   type JsonObject,
-  type Secret,
+  Secret,
   type SigningKey,
   signCompactJws,
 } from '@arctos/core'
+import { mistake } from './option-check.ts'
 
 /** What one question carries to prove who asks. */
 export interface ShownCredential {
@@ -18,17 +19,42 @@ export interface ShownCredential {
 }
 
 /** Makes the credential of one question. Called anew for each. @param now epoch seconds */
-export type IntrospectionCredential = (issuer: string, now: number) => ShownCredential
+export type ServerCredential = (issuer: string, now: number) => ShownCredential
 
 /** A private JWK with `kid` and `alg`, whose public half is registered for this resource server (RFC 7517 §4). */
 export type PrivateJwk = webcrypto.JsonWebKey & { readonly kid?: string }
 
 /** `client_secret_basic`: id and secret are form-encoded before they are joined. RFC 6749 §2.3.1 */
-export function secretCredential(clientId: string, secret: Secret): IntrospectionCredential {
+function secretCredential(clientId: string, secret: Secret): ServerCredential {
   return () => {
     const pair = `${formEncode(clientId)}:${formEncode(secret.reveal())}`
     return { headers: { authorization: `Basic ${Buffer.from(pair).toString('base64')}` }, parameters: {} }
   }
+}
+
+/** What a resource server proves itself with: its secret, or else a key of its own. */
+export interface CredentialOptions {
+  readonly clientId: string
+  readonly clientSecret?: Secret | string | undefined
+  readonly clientKey?: PrivateJwk | undefined
+}
+
+/** Throws a TypeError that names the option. @param name of the options that it stands among */
+export function readCredential(
+  name: string,
+  { clientId, clientSecret, clientKey }: CredentialOptions,
+): ServerCredential {
+  if (clientKey === undefined) return secretCredential(clientId, readSecret(`${name}.clientSecret`, clientSecret))
+  const credential = keyCredential(clientId, clientKey)
+  if (credential !== undefined) return credential
+  throw mistake(`${name}.clientKey`, '(hidden)', 'a private JWK with kid and alg')
+}
+
+/** Throws a TypeError that names the option, and never what it was. */
+export function readSecret(option: string, value: Secret | string | undefined): Secret {
+  const secret = typeof value === 'string' ? new Secret(value) : value
+  if (secret instanceof Secret && secret.reveal() !== '') return secret
+  throw mistake(option, '(hidden)', 'a text or a Secret')
 }
 
 const lifeSeconds = 60
@@ -37,7 +63,7 @@ const lifeSeconds = 60
  * `private_key_jwt`: an assertion, new for each question, for the issuer alone. Nothing that could be used twice leaves this
  * machine. Returns `undefined` for a key that cannot sign. RFC 7523 §2.2, RFC 10070
  */
-export function keyCredential(clientId: string, jwk: PrivateJwk): IntrospectionCredential | undefined {
+function keyCredential(clientId: string, jwk: PrivateJwk): ServerCredential | undefined {
   const key = importSigningKey(clientId, jwk)
   if (key === undefined) return undefined
   const header = encodeHeader(key, 'client-authentication+jwt')
